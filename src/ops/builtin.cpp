@@ -1,0 +1,32 @@
+#include "ops/builtin.h"
+
+#include <array>
+
+namespace hub {
+
+// One line for each family file of this folder, here and in the array.
+OpFamily array_ops();
+OpFamily control_ops();
+OpFamily image_ops();
+OpFamily linalg_ops();
+OpFamily math_ops();
+OpFamily nn_ops();
+OpFamily random_ops();
+OpFamily reduce_ops();
+OpFamily sparse_ops();
+OpFamily state_ops();
+OpFamily table_ops();
+OpFamily text_ops();
+
+const OpRegistry& builtin_ops() {
+  static const OpRegistry registry = [] {
+    const std::array families = {
+        array_ops(), control_ops(), image_ops(),  linalg_ops(), math_ops(),  nn_ops(),
+        random_ops(), reduce_ops(), sparse_ops(), state_ops(),  table_ops(), text_ops(),
+    };
+    return OpRegistry(families);
+  }();
+  return registry;
+}
+
+}  // namespace hub

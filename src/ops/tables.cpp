@@ -1,0 +1,7 @@
+#include "graph/op.h"
+
+namespace hub {
+
+OpFamily table_ops() { return {}; }
+
+}  // namespace hub

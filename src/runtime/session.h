@@ -1,0 +1,95 @@
+#pragma once
+
+// A graph, its state, and the plans of what was run: the engine behind hub::Session.
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/graph_data.h"
+#include "ops/resource.h"
+
+namespace hub {
+
+enum class ExecutorKind : std::uint8_t {
+  kStructured,  // well-formed v1 loops and conditionals run as While and If; the default
+  kFrames,      // everything with v1 control flow runs on frames and dead tensors
+};
+
+struct EngineOptions {
+  int threads = 0;     // at most this many threads compute; 0: one for each CPU
+  bool passes = true;  // false: nothing is folded or fused, for tests
+  ExecutorKind executor = ExecutorKind::kStructured;
+};
+
+// What each op of a run cost. `runs` counts executions (loops run a node many times).
+struct NodeProfile {
+  std::string node;
+  std::string op;
+  std::int64_t runs = 0;
+  std::int64_t nanoseconds = 0;
+};
+
+struct EngineRunOptions {
+  const std::atomic<bool>* cancelled = nullptr;  // set it to stop the run: CANCELLED
+  std::optional<std::chrono::steady_clock::duration> timeout;  // DEADLINE_EXCEEDED
+  std::vector<NodeProfile>* profile = nullptr;   // filled where wanted
+};
+
+struct EngineFeed {
+  OutputId output;
+  Tensor value;
+};
+
+class Plan;
+
+// Any number of threads may call `run`. The graph must outlive the engine; adding nodes
+// between runs is fine (plans are keyed by what is asked), adding while one runs is not.
+class Engine {
+ public:
+  explicit Engine(const GraphData& graph, EngineOptions options = {});
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Runs what the fetches and targets (nodes that need only to run) depend on, and nothing
+  // else; gives the fetches in order. Errors as TensorFlow's: INVALID_ARGUMENT for a feed of
+  // the wrong dtype, an unfed placeholder, a dead fetch..., and those of the kernels, with
+  // the node named. State that was written before an error stays written.
+  std::vector<Tensor> run(std::span<const EngineFeed> feeds, std::span<const OutputId> fetches,
+                          std::span<const int> targets = {}, const EngineRunOptions& options = {});
+
+  // The same by name: feeds and fetches are "node:0" or "node", targets are nodes.
+  // Errors: NOT_FOUND for a name that is not in the graph.
+  std::vector<Tensor> run(const std::map<std::string, Tensor>& feeds, const std::vector<std::string>& fetches,
+                          const std::vector<std::string>& targets = {}, const EngineRunOptions& options = {});
+
+  // Plans without running: what `run` would do first. For load times and checks.
+  void prepare(std::span<const OutputId> feeds, std::span<const OutputId> fetches, std::span<const int> targets = {});
+
+  // The value of the variable that this node (VarHandleOp, VariableV2...) makes, as restored
+  // from a file: the tensor is kept, not copied. Errors: INVALID_ARGUMENT where dtype or
+  // shape do not fit the node.
+  void set_variable(int node, Tensor value);
+  // Invalid where it has no value.
+  Tensor variable(int node) const;
+
+  const GraphData& graph() const { return graph_; }
+  ResourceManager& resources();
+  std::size_t peak_bytes() const;
+
+ private:
+  struct State;
+  const GraphData& graph_;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace hub
