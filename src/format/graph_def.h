@@ -62,6 +62,19 @@ bool operator==(const AttrValue& a, const AttrValue& b);
 // "int 3", "type float32"...: for messages.
 std::string to_string(const AttrValue& value);
 
+// A variant's element that no code here understands: VariantTensorDataProto, serialized.
+class OpaqueVariant final : public VariantValue {
+ public:
+  OpaqueVariant(std::string type_name, std::string bytes)
+      : type_name_(std::move(type_name)), bytes_(std::move(bytes)) {}
+  std::string_view type_name() const override { return type_name_; }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  std::string type_name_;
+  std::string bytes_;
+};
+
 struct NodeDef {
   std::string name;
   std::string op;
@@ -145,18 +158,35 @@ struct GraphDef {
   std::string unknown_fields;  // debug_info, the old version field
 };
 
+// What reading may allocate beyond what the bytes hold. A constant may give one value for a
+// large shape; all such constants of one message together may take so much memory.
+struct ParseLimits {
+  std::uint64_t max_splat_bytes = std::uint64_t{1} << 31;
+};
+
 // Reading. `place` names the source in errors (a path).
 // Errors: DATA_LOSS (kind decode) where the bytes are no GraphDef, INVALID_ARGUMENT for
-// values that contradict (a tensor larger than its bytes say, an unknown dtype...).
-GraphDef parse_graph_def(std::string_view bytes, std::string_view place);
-GraphDef parse_graph_def_text(std::string_view text, std::string_view place);
+// values that contradict (a tensor larger than its bytes say, an unknown dtype...),
+// RESOURCE_EXHAUSTED beyond the limits. A dtype attribute may hold a reference dtype: see
+// is_reference.
+GraphDef parse_graph_def(std::string_view bytes, std::string_view place,
+                         const ParseLimits& limits = {});
+GraphDef parse_graph_def_text(std::string_view text, std::string_view place,
+                              const ParseLimits& limits = {});
 std::vector<OpDefMessage> parse_op_list(std::string_view bytes, std::string_view place);
+
+// Files write the reference form of a dtype (a ref variable's output) as its number + 100.
+constexpr bool is_reference(DType dtype) { return static_cast<int>(dtype) > 100; }
+constexpr DType without_reference(DType dtype) {
+  return is_reference(dtype) ? static_cast<DType>(static_cast<int>(dtype) - 100) : dtype;
+}
 
 // Writing: deterministic bytes (maps sorted by key).
 std::string serialize_graph_def(const GraphDef& graph);
 std::string graph_def_text(const GraphDef& graph);
 
-// TensorProto, in its binary form.
+// TensorProto, in its binary form. Elements of a variant tensor are OpaqueVariants; those of
+// a resource tensor have names and no resource.
 Tensor parse_tensor_proto(std::string_view bytes, std::string_view place);
 std::string serialize_tensor_proto(const Tensor& tensor);
 

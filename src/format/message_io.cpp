@@ -1,0 +1,178 @@
+#include "format/message_io.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/stubs/logging.h>
+#include <google/protobuf/text_format.h>
+#include <google/protobuf/unknown_field_set.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/errors.h"
+
+namespace hub {
+
+namespace gp = google::protobuf;
+
+namespace {
+
+// Nested deeper than this, a message is refused: parsers, converters and destructors recurse.
+constexpr int kMaxNesting = 100;
+constexpr std::size_t kMaxMessageBytes = std::numeric_limits<std::int32_t>::max();
+
+std::string where(std::string_view place) {
+  return place.empty() ? std::string("in memory") : cat("in ", place);
+}
+
+// Reads one varint; false where there is none.
+bool read_varint(std::string_view bytes, std::size_t& offset, std::uint64_t& value) {
+  value = 0;
+  for (int shift = 0; shift < 64 && offset < bytes.size(); shift += 7) {
+    const auto byte = static_cast<unsigned char>(bytes[offset++]);
+    value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
+    if (byte < 0x80) return true;
+  }
+  return false;
+}
+
+// Says where the top-level structure of `bytes` breaks, for messages.
+std::string broken_at(std::string_view bytes) {
+  std::size_t offset = 0;
+  while (offset < bytes.size()) {
+    const std::size_t start = offset;
+    std::uint64_t tag = 0, size = 0;
+    bool good = read_varint(bytes, offset, tag) && (tag >> 3) != 0;
+    switch (tag & 7) {
+      case 0: good = good && read_varint(bytes, offset, size); break;
+      case 1: size = 8; break;
+      case 2: good = good && read_varint(bytes, offset, size); break;
+      case 5: size = 4; break;
+      default: good = false;
+    }
+    const std::uint64_t skipped = (tag & 7) == 0 ? 0 : size;
+    if (!good || skipped > bytes.size() - offset) {
+      return cat("field ", tag >> 3, " at offset ", start, " of ", bytes.size(), " is broken");
+    }
+    offset += skipped;
+  }
+  return cat("a nested message of the ", bytes.size(), " bytes is broken or nested too deeply");
+}
+
+class TextErrors final : public gp::io::ErrorCollector {
+ public:
+  void AddError(int line, gp::io::ColumnNumber column, const std::string& message) override {
+    if (!first.empty()) return;
+    first = cat("line ", line + 1, ", column ", column + 1, ": ", printable(message));
+  }
+  void AddWarning(int, gp::io::ColumnNumber, const std::string&) override {}
+
+  std::string first;
+};
+
+// Any values are written out in text with TensorFlow's type names; ours are their twins.
+class TwinTypes final : public gp::TextFormat::Finder {
+ public:
+  const gp::Descriptor* FindAnyType(const gp::Message&, const std::string&,
+                                    const std::string& name) const override {
+    constexpr std::string_view kPrefix = "tensorflow.";
+    if (name.compare(0, kPrefix.size(), kPrefix) != 0) return nullptr;
+    return gp::DescriptorPool::generated_pool()->FindMessageTypeByName(
+        cat("tf1hub.format.", name.substr(kPrefix.size())));
+  }
+};
+
+}  // namespace
+
+void parse_binary(gp::Message& message, std::string_view bytes, std::string_view what,
+                  std::string_view place) {
+  if (bytes.size() > kMaxMessageBytes) {
+    throw decode_error("A ", what, " has at most 2^31 - 1 bytes. Details: got ", bytes.size(), ".")
+        .add_context(where(place));
+  }
+  const gp::LogSilencer silence;  // the library never prints
+  gp::io::CodedInputStream stream(reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                                  static_cast<int>(bytes.size()));
+  stream.SetRecursionLimit(kMaxNesting);
+  if (!message.ParseFromCodedStream(&stream) || !stream.ConsumedEntireMessage()) {
+    throw decode_error("The bytes cannot be parsed as a ", what, ". Details: ", broken_at(bytes),
+                       ".")
+        .add_context(where(place));
+  }
+}
+
+void parse_text(gp::Message& message, std::string_view text, std::string_view what,
+                std::string_view place) {
+  if (text.size() > kMaxMessageBytes) {
+    throw decode_error("A ", what, " has at most 2^31 - 1 bytes. Details: got ", text.size(), ".")
+        .add_context(where(place));
+  }
+  const gp::LogSilencer silence;
+  TextErrors errors;
+  TwinTypes twins;
+  gp::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&errors);
+  parser.SetFinder(&twins);
+  parser.SetRecursionLimit(kMaxNesting);
+  gp::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
+  if (!parser.Parse(&stream, &message)) {
+    throw decode_error("The text cannot be parsed as a ", what, ". Details: ",
+                       errors.first.empty() ? "it is nested too deeply" : errors.first, ".")
+        .add_context(where(place));
+  }
+}
+
+std::string serialize_binary(const gp::Message& message) {
+  const gp::LogSilencer silence;
+  const std::size_t size = message.ByteSizeLong();
+  if (size > kMaxMessageBytes) {
+    throw invalid_argument("A message has at most 2^31 - 1 bytes. Details: ",
+                           message.GetDescriptor()->name(), " would have ", size, ".");
+  }
+  std::string bytes;
+  bytes.resize(size);
+  gp::io::ArrayOutputStream array(bytes.data(), static_cast<int>(size));
+  {
+    gp::io::CodedOutputStream stream(&array);
+    stream.SetSerializationDeterministic(true);
+    message.SerializeWithCachedSizes(&stream);
+  }
+  return bytes;
+}
+
+std::string serialize_text(const gp::Message& message) {
+  const gp::LogSilencer silence;
+  std::string text;
+  gp::TextFormat::Printer printer;
+  printer.PrintToString(message, &text);
+  return text;
+}
+
+std::string unknown_fields_of(const gp::Message& message) {
+  const auto& fields = message.GetReflection()->GetUnknownFields(message);
+  std::string bytes;
+  if (!fields.empty()) fields.SerializeToString(&bytes);
+  return bytes;
+}
+
+void merge_rest(gp::Message& message, std::string_view rest) {
+  if (rest.empty()) return;
+  const gp::LogSilencer silence;
+  gp::io::CodedInputStream stream(reinterpret_cast<const std::uint8_t*>(rest.data()),
+                                  static_cast<int>(rest.size()));
+  if (!message.MergeFromCodedStream(&stream)) {
+    throw invalid_argument("Unknown fields must be a serialized message. Details: those of a ",
+                           message.GetDescriptor()->name(), " cannot be parsed.");
+  }
+}
+
+bool looks_like_text(std::string_view bytes) {
+  constexpr std::size_t kLooked = 1024;
+  return std::ranges::none_of(bytes.substr(0, kLooked), [](unsigned char byte) {
+    return (byte < 0x20 && byte != '\n' && byte != '\t' && byte != '\r') || byte == 0x7f;
+  });
+}
+
+}  // namespace hub

@@ -1,0 +1,33 @@
+#pragma once
+
+// Private to this layer: protobuf messages from and to bytes and text, with our errors.
+
+#include <google/protobuf/message.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace hub {
+
+// `what` says what the bytes should be ("GraphDef"), `place` where they are from (a path).
+// Errors: DATA_LOSS (kind decode).
+void parse_binary(google::protobuf::Message& message, std::string_view bytes,
+                  std::string_view what, std::string_view place);
+void parse_text(google::protobuf::Message& message, std::string_view text, std::string_view what,
+                std::string_view place);
+
+// Equal messages give equal bytes: maps are sorted by key.
+// Errors: INVALID_ARGUMENT where the message is above protobuf's limit of 2 GiB.
+std::string serialize_binary(const google::protobuf::Message& message);
+std::string serialize_text(const google::protobuf::Message& message);
+
+// Fields that the library's structs do not have, as bytes; merge_rest puts them back.
+std::string unknown_fields_of(const google::protobuf::Message& message);
+void merge_rest(google::protobuf::Message& message, std::string_view rest);
+
+// True where the bytes look like the text form of a message: no control bytes but
+// whitespace in the beginning.
+bool looks_like_text(std::string_view bytes);
+
+}  // namespace hub
