@@ -215,17 +215,25 @@ class HUB_EXPORT Buffer {
   }
   bool is_unique() const { return references_.load(std::memory_order_acquire) == 1; }
 
+  // A pinned buffer is never written in place again: something was derived from it.
+  void pin() { pinned_.store(true, std::memory_order_relaxed); }
+  bool pinned() const { return pinned_.load(std::memory_order_relaxed); }
+
  protected:
   virtual ~Buffer();
   // Called when the last reference is gone.
   virtual void destroy() { delete this; }
   // For buffers that are handed out again.
-  void reset_references() { references_.store(1, std::memory_order_relaxed); }
+  void reset_references() {
+    references_.store(1, std::memory_order_relaxed);
+    pinned_.store(false, std::memory_order_relaxed);
+  }
   void* data_;
   std::size_t size_bytes_;
 
  private:
   bool writable_;
+  std::atomic<bool> pinned_{false};
   std::atomic<std::uint32_t> references_{1};
 };
 
@@ -358,7 +366,9 @@ class HUB_EXPORT Tensor {
   Tensor clone() const;
 
   // True where nobody else holds the buffer and it may be written.
-  bool is_exclusive() const { return buffer_ && buffer_->is_unique() && buffer_->writable(); }
+  bool is_exclusive() const {
+    return buffer_ && buffer_->is_unique() && buffer_->writable() && !buffer_->pinned();
+  }
   bool shares_buffer_with(const Tensor& other) const {
     return buffer_ && buffer_.get() == other.buffer_.get();
   }

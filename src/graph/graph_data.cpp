@@ -289,16 +289,33 @@ int GraphData::add(NodeSpec spec) {
   node.attrs = std::move(spec.attrs);
   node.inputs = std::move(spec.inputs);
   node.control_inputs = std::move(spec.control_inputs);
-  if (node.op != nullptr) {
+  const auto function = node.op == nullptr ? functions.find(node.op_name) : functions.end();
+  if (node.op != nullptr || function != functions.end()) {
     with_context(
         [&] {
-          NodeBuilder(*this, node.op->schema(), node).build();
-          infer_shapes(*this, node);
+          // A function's name may stand where an op's stands.
+          NodeBuilder(*this, node.op != nullptr ? node.op->schema() : function->second->signature, node).build();
+          if (node.op != nullptr) infer_shapes(*this, node);
         },
         [&] { return cat("in node \"", node.name, "\" (", node.op_name, ")"); });
   }
   const int index = num_nodes();
   by_name_.emplace(node.name, index);
+  nodes_.push_back(std::move(node));
+  return index;
+}
+
+int GraphData::add_source(std::string name, std::string op_name, OutputFact fact) {
+  Node node;
+  node.name = std::move(name);
+  node.op_name = std::move(op_name);
+  node.outputs.push_back(std::move(fact));
+  return add_copy(std::move(node));
+}
+
+int GraphData::add_copy(Node node) {
+  const int index = num_nodes();
+  by_name_.try_emplace(node.name, index);
   nodes_.push_back(std::move(node));
   return index;
 }

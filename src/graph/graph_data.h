@@ -58,6 +58,10 @@ class GraphData {
   // Errors: INVALID_ARGUMENT, naming the node and the rule; ALREADY_EXISTS for the name.
   int add(NodeSpec spec);
   void set_input(int node, int input, OutputId output);
+  // Adds a node without an op whose outputs come from outside: a feed, a function's argument.
+  int add_source(std::string name, std::string op_name, OutputFact fact);
+  // Adds a node as it is (its inputs are those of this graph already), without any check.
+  int add_copy(Node node);
 
   // A name that no node has: "name", "name_1"...
   std::string unique_name(std::string_view name) const;

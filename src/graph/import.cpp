@@ -1,6 +1,7 @@
 #include "graph/import.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/errors.h"
 
@@ -50,7 +51,8 @@ class Importer {
   // An input of a node, found: another node of the GraphDef, or a mapped output.
   struct Edge {
     int source = -1;  // -1: mapped
-    int index = 0;    // of the output
+    int index = 0;    // of the output, or within the argument of this name
+    std::string_view output_name = {};
     bool control = false;
     OutputId mapped;
   };
@@ -88,6 +90,7 @@ class Importer {
       edge.control = text.starts_with('^');
       return edge;
     }
+    if (options_.function_body && !text.starts_with('^')) return find_body_edge(text);
     const TensorName name = parse_tensor_name(text);
     const auto mapped = name.is_control ? options_.input_map.end()
                                         : options_.input_map.find(cat(name.node, ":", name.index));
@@ -103,6 +106,50 @@ class Importer {
     edge.index = name.index;
     edge.control = name.is_control;
     return edge;
+  }
+
+  Edge find_body_edge(const std::string& text) const {
+    Edge edge;
+    std::string_view rest = text;
+    const auto first = rest.find(':');
+    const std::string_view node = rest.substr(0, first);
+    if (first != std::string_view::npos) {
+      rest.remove_prefix(first + 1);
+      const auto second = rest.find(':');
+      edge.output_name = rest.substr(0, second);
+      if (second != std::string_view::npos) {
+        const std::string_view digits = rest.substr(second + 1);
+        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), edge.index);
+        if (error != std::errc() || end != digits.data() + digits.size() || edge.index < 0) {
+          throw invalid_argument("An input of a function's node is \"node:output:index\". Details: got \"", printable(text), "\".");
+        }
+      }
+    }
+    const auto found = by_name_.find(node);
+    if (found == by_name_.end()) {
+      throw invalid_argument("Every input must be in the function. Details: there is no node for \"", printable(text), "\".");
+    }
+    edge.source = found->second;
+    return edge;
+  }
+
+  // The index of the output that an edge of a function's body means.
+  int resolved_index(int source, const Edge& edge) const {
+    if (!options_.function_body || edge.output_name.empty()) return edge.index;
+    const Node& node = graph_.node(source);
+    const OpDefMessage* schema = schema_of(node);
+    if (schema == nullptr) return edge.index;
+    for (std::size_t i = 0; i < schema->outputs.size(); ++i) {
+      if (schema->outputs[i].name == edge.output_name) return node.output_arg_begins[i] + edge.index;
+    }
+    throw invalid_argument("An input of a function's node names an output that is not there. Details: \"", node.name, ":",
+                           edge.output_name, "\".");
+  }
+
+  const OpDefMessage* schema_of(const Node& node) const {
+    if (node.op != nullptr) return &node.op->schema();
+    const auto function = graph_.functions.find(node.op_name);
+    return function == graph_.functions.end() ? nullptr : &function->second->signature;
   }
 
   ControlFlow control_flow_of(const NodeDef& node) const {
@@ -155,20 +202,21 @@ class Importer {
       } else if (edge.source < 0) {
         spec.inputs.push_back(edge.mapped);
       } else {
-        check_output(source, edge, node);
-        spec.inputs.push_back({source, edge.index});
+        const int output = source < 0 ? 0 : resolved_index(source, edge);
+        check_output(source, output, node);
+        spec.inputs.push_back({source, output});
       }
     }
     if (spec.inputs.empty() && spec.control_inputs.empty()) spec.control_inputs = options_.control_dependencies;
     apply_output_shapes(spec, index);
   }
 
-  void check_output(int source, const Edge& edge, const NodeDef& user) const {
+  void check_output(int source, int output, const NodeDef& user) const {
     if (source < 0) return;  // a back edge: looked at when it is closed
     const Node& node = graph_.node(source);
-    if (node.op != nullptr && edge.index >= static_cast<int>(node.outputs.size())) {
+    if (node.op != nullptr && output >= static_cast<int>(node.outputs.size())) {
       throw invalid_argument("An input names an output that the node does not have. Details: \"", printable(user.name),
-                             "\" reads ", node.name, ":", edge.index, ", but ", node.op_name, " has ", node.outputs.size(),
+                             "\" reads ", node.name, ":", output, ", but ", node.op_name, " has ", node.outputs.size(),
                              " outputs.");
     }
   }

@@ -18,6 +18,8 @@ struct ImportOptions {
   // Inputs to take from elsewhere: a tensor's name in the GraphDef -> an output that the graph
   // has. The named nodes are imported all the same. "^name" maps a control edge.
   std::map<std::string, OutputId, std::less<>> input_map;
+  // The inputs are spelled as in a function's body: "node:output_name:index".
+  bool function_body = false;
   // Control inputs that every imported node without inputs gets.
   std::vector<std::int32_t> control_dependencies;
 };

@@ -68,6 +68,8 @@ struct OpDef {
   bool aggregate = false;
   bool allows_uninitialized_input = false;
   ControlFlow control_flow = ControlFlow::kNone;
+  // Takes a resource or reference, but never writes a variable.
+  bool reads_variables_only = false;
   // The session's answer never changes (a variable's handle): may be computed at planning.
   bool constant_in_session = false;
 };

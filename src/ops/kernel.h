@@ -27,9 +27,11 @@ class FunctionInstance {
   virtual ~FunctionInstance() = default;
   virtual int num_inputs() const = 0;
   virtual int num_outputs() const = 0;
-  // Runs the body in the caller's step. Errors: those of its nodes; INVALID_ARGUMENT for
-  // wrong inputs, RESOURCE_EXHAUSTED where calls nest too deeply.
-  virtual std::vector<Tensor> call(KernelContext& caller, std::span<const Tensor> inputs) const = 0;
+  virtual DType output_dtype(int i) const = 0;
+  // Runs the body in the caller's step, moving from `inputs` (what nobody else holds may be
+  // overwritten). Errors: those of its nodes; INVALID_ARGUMENT for wrong inputs,
+  // RESOURCE_EXHAUSTED where calls nest too deeply.
+  virtual void call(KernelContext& caller, std::span<Tensor> inputs, std::span<Tensor> outputs) const = 0;
 };
 
 // Finds functions for kernels; planned at their first call. Owned by the plan.
@@ -68,7 +70,8 @@ class KernelInit {
   // The input where it is a constant of the plan, else nullptr.
   const Tensor* constant_input(int i) const { return graph_.constant(node_.inputs[static_cast<std::size_t>(i)]); }
   // True where the input is a constant, or a variable that nothing in the plan writes: what
-  // is derived from it (packed weights) may be kept as long as its buffer is the same.
+  // is derived from it (packed weights) may be kept as long as its buffer is the same. Pin
+  // that buffer (`Buffer::pin`), so that no other plan writes into it.
   bool input_is_stable(int i) const {
     const auto index = static_cast<std::size_t>(i);
     return index < stable_inputs_.size() && stable_inputs_[index];

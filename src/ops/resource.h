@@ -39,7 +39,8 @@ class Variable final : public Resource {
   // holds `mutex` and has checked that there is a value.
   void prepare_write(bool in_place) {
     ++version;
-    if (value.is_exclusive() || (in_place && value.buffer()->writable())) return;
+    const Buffer& buffer = *value.buffer().get();
+    if (value.is_exclusive() || (in_place && buffer.writable() && !buffer.pinned())) return;
     value = value.clone();
   }
 
