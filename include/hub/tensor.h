@@ -306,6 +306,22 @@ constexpr DType storage_dtype(DType dtype) {
 class HUB_EXPORT Tensor {
  public:
   Tensor() = default;  // no tensor: dtype() is kInvalid
+  Tensor(const Tensor&) = default;
+  Tensor& operator=(const Tensor&) = default;
+  // A tensor that was moved from is no tensor.
+  Tensor(Tensor&& other) noexcept
+      : dtype_(std::exchange(other.dtype_, DType::kInvalid)),
+        data_(std::exchange(other.data_, nullptr)),
+        shape_(std::move(other.shape_)),
+        buffer_(std::move(other.buffer_)) {}
+  Tensor& operator=(Tensor&& other) noexcept {
+    dtype_ = std::exchange(other.dtype_, DType::kInvalid);
+    data_ = std::exchange(other.data_, nullptr);
+    shape_ = std::move(other.shape_);
+    buffer_ = std::move(other.buffer_);
+    return *this;
+  }
+  ~Tensor() = default;
   // New memory: uninitialised for numbers, empty strings, no resources.
   // Errors: RESOURCE_EXHAUSTED where it cannot be had.
   Tensor(DType dtype, Shape shape);

@@ -7,6 +7,7 @@ namespace hub {
 // One line for each family file of this folder, here and in the array.
 OpFamily array_ops();
 OpFamily control_ops();
+OpFamily control_functional_ops();
 OpFamily image_ops();
 OpFamily linalg_ops();
 OpFamily math_ops();
@@ -21,7 +22,7 @@ OpFamily text_ops();
 const OpRegistry& builtin_ops() {
   static const OpRegistry registry = [] {
     const std::array families = {
-        array_ops(), control_ops(), image_ops(),  linalg_ops(), math_ops(),  nn_ops(),
+        array_ops(), control_ops(), control_functional_ops(), image_ops(),  linalg_ops(), math_ops(),  nn_ops(),
         random_ops(), reduce_ops(), sparse_ops(), state_ops(),  table_ops(), text_ops(),
     };
     return OpRegistry(families);

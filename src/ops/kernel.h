@@ -156,6 +156,12 @@ class KernelContext {
 
   int num_inputs() const { return static_cast<int>(frame_.inputs.size()); }
   const Tensor& input(int i) const { return *frame_.inputs[static_cast<std::size_t>(i)]; }
+  // The input, moved out where nobody reads it after this node, so that its memory may be
+  // written in place by whoever gets it.
+  Tensor take_input(int i) {
+    Tensor& source = *frame_.inputs[static_cast<std::size_t>(i)];
+    return frame_.last_uses[static_cast<std::size_t>(i)] && times_read(i) == 1 ? std::move(source) : source;
+  }
   int num_outputs() const { return static_cast<int>(frame_.outputs.size()); }
   DType output_dtype(int i) const { return frame_.node->outputs[static_cast<std::size_t>(i)].dtype; }
 
@@ -207,6 +213,12 @@ class KernelContext {
   int max_threads() const { return frame_.step->max_threads; }
 
  private:
+  // How many of this node's inputs are that same value.
+  int times_read(int i) const {
+    int times = 0;
+    for (const Tensor* input : frame_.inputs) times += input == frame_.inputs[static_cast<std::size_t>(i)];
+    return times;
+  }
   int useful_threads(std::int64_t count, double cost_ns) const;
 
   Frame frame_;

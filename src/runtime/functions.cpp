@@ -1,0 +1,95 @@
+#include "runtime/functions.h"
+
+#include "base/errors.h"
+
+namespace hub {
+namespace {
+
+// Each call of a function inside a function takes stack.
+constexpr int kMaxCallDepth = 400;
+
+// Counts a call while it lives.
+class CallDepth {
+ public:
+  explicit CallDepth(Step& step) : step_(step) { ++step_.call_depth; }
+  ~CallDepth() { --step_.call_depth; }
+  CallDepth(const CallDepth&) = delete;
+  CallDepth& operator=(const CallDepth&) = delete;
+
+ private:
+  Step& step_;
+};
+
+}  // namespace
+
+class FunctionRuntime::Instance final : public FunctionInstance {
+ public:
+  Instance(FunctionRuntime& runtime, const FunctionRef& function)
+      : runtime_(runtime), name_(function.name), body_(instantiate_function(function, runtime.library_)) {}
+
+  int num_inputs() const override { return static_cast<int>(body_->inputs.size()); }
+  int num_outputs() const override { return static_cast<int>(body_->outputs.size()); }
+  DType output_dtype(int i) const override { return body_->output_dtypes[static_cast<std::size_t>(i)]; }
+
+  void call(KernelContext& caller, std::span<Tensor> inputs, std::span<Tensor> outputs) const override {
+    check_call(caller, inputs, outputs);
+    const CallDepth depth(caller.step());
+    plan().run(caller.step(), inputs, outputs);
+  }
+
+ private:
+  void check_call(const KernelContext& caller, std::span<const Tensor> inputs, std::span<const Tensor> outputs) const {
+    if (inputs.size() != body_->inputs.size() || outputs.size() != body_->outputs.size()) {
+      throw invalid_argument("A function is called with its number of inputs and outputs. Details: \"", name_, "\" has ",
+                             body_->inputs.size(), " and ", body_->outputs.size(), ", got ", inputs.size(), " and ",
+                             outputs.size(), ".");
+    }
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const DType expected = body_->graph.fact(body_->inputs[i]).dtype;
+      if (inputs[i].dtype() != expected) {
+        throw invalid_argument("A function's input has the wrong dtype. Details: input ", i, " of \"", name_, "\" is ",
+                               inputs[i].dtype(), ", expected ", expected, ".");
+      }
+    }
+    if (caller.step().call_depth >= kMaxCallDepth) {
+      throw resource_exhausted("Functions call each other too deeply. Details: \"", name_, "\" at depth ", kMaxCallDepth, ".");
+    }
+  }
+
+  const Plan& plan() const {
+    std::call_once(planned_, [this] {
+      with_context(
+          [&] {
+            PlanRequest request;
+            request.feeds = body_->inputs;
+            request.fetches = body_->outputs;
+            request.targets = body_->targets;
+            request.passes = runtime_.passes_;
+            plan_ = std::make_unique<Plan>(body_->graph, request, runtime_.resources_, &runtime_);
+          },
+          [&] { return cat("in function \"", name_, "\""); });
+    });
+    return *plan_;
+  }
+
+  FunctionRuntime& runtime_;
+  const std::string name_;
+  std::unique_ptr<FunctionBody> body_;
+  mutable std::once_flag planned_;
+  mutable std::unique_ptr<Plan> plan_;
+};
+
+FunctionRuntime::FunctionRuntime(const GraphData& library, ResourceManager& resources, bool passes)
+    : library_(library), resources_(resources), passes_(passes) {}
+
+FunctionRuntime::~FunctionRuntime() = default;
+
+std::shared_ptr<const FunctionInstance> FunctionRuntime::find(const FunctionRef& function) {
+  const std::string key = function_key(function);
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<Instance>& instance = instances_[key];
+  if (instance == nullptr) instance = std::make_shared<Instance>(*this, function);
+  return instance;
+}
+
+}  // namespace hub

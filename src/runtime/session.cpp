@@ -1,0 +1,203 @@
+#include "runtime/session.h"
+
+#include <algorithm>
+
+#include "base/errors.h"
+#include "base/thread_pool.h"
+#include "runtime/functions.h"
+#include "runtime/plan.h"
+
+namespace hub {
+namespace {
+
+// What a plan is made for.
+struct PlanKey {
+  std::vector<std::int64_t> numbers;
+  bool operator<(const PlanKey& other) const { return numbers < other.numbers; }
+
+  void add(OutputId output) { numbers.push_back((static_cast<std::int64_t>(output.node) << 32) + output.index); }
+};
+
+}  // namespace
+
+struct Engine::State {
+  State(const GraphData& graph, const EngineOptions& engine_options)
+      : options(engine_options), functions(graph, resources, engine_options.passes) {}
+
+  EngineOptions options;
+  ResourceManager resources;
+  BufferPool buffers;
+  FunctionRuntime functions;
+  std::mutex mutex;
+  std::map<PlanKey, std::shared_ptr<const Plan>> plans;
+};
+
+Engine::Engine(const GraphData& graph, EngineOptions options)
+    : graph_(graph), state_(std::make_unique<State>(graph, options)) {
+  const int available = process_thread_pool().threads();
+  int& threads = state_->options.threads;
+  threads = threads <= 0 ? available : std::min(threads, available);
+}
+
+Engine::~Engine() = default;
+
+ResourceManager& Engine::resources() { return state_->resources; }
+std::size_t Engine::peak_bytes() const { return state_->buffers.peak_bytes(); }
+
+namespace {
+
+void check_request(const GraphData& graph, std::span<const OutputId> feeds, std::span<const OutputId> fetches,
+                   std::span<const int> targets) {
+  const auto check = [&](OutputId output, std::string_view what) {
+    const bool there = output.node >= 0 && output.node < graph.num_nodes() && output.index >= 0 &&
+                       (graph.node(output.node).op == nullptr ||
+                        output.index < static_cast<int>(graph.node(output.node).outputs.size()));
+    if (!there) throw not_found("The graph has no such tensor. Details: ", what, " ", output.node, ":", output.index, ".");
+  };
+  for (const OutputId feed : feeds) check(feed, "feed");
+  for (const OutputId fetch : fetches) check(fetch, "fetch");
+  for (const int target : targets) {
+    if (target < 0 || target >= graph.num_nodes()) throw not_found("The graph has no such node. Details: target ", target, ".");
+  }
+  for (std::size_t i = 0; i < feeds.size(); ++i) {
+    if (std::ranges::count(feeds, feeds[i]) > 1) {
+      throw invalid_argument("A tensor is fed once. Details: \"", graph.output_name(feeds[i]), "\" is fed twice.");
+    }
+  }
+}
+
+}  // namespace
+
+static std::shared_ptr<const Plan> find_plan(const GraphData& graph, std::mutex& mutex,
+                                             std::map<PlanKey, std::shared_ptr<const Plan>>& plans,
+                                             PlanRequest request, ResourceManager& resources, FunctionFinder& functions) {
+  PlanKey key;
+  for (const OutputId feed : request.feeds) key.add(feed);
+  key.numbers.push_back(-1);
+  for (const OutputId fetch : request.fetches) key.add(fetch);
+  key.numbers.push_back(-1);
+  for (const int target : request.targets) key.numbers.push_back(target);
+  {
+    const std::lock_guard lock(mutex);
+    if (const auto found = plans.find(key); found != plans.end()) return found->second;
+  }
+  check_request(graph, request.feeds, request.fetches, request.targets);
+  auto plan = std::make_shared<const Plan>(graph, request, resources, &functions);
+  const std::lock_guard lock(mutex);
+  return plans.try_emplace(std::move(key), std::move(plan)).first->second;
+}
+
+std::vector<Tensor> Engine::run(std::span<const EngineFeed> feeds, std::span<const OutputId> fetches,
+                                std::span<const int> targets, const EngineRunOptions& options) {
+  PlanRequest request;
+  std::vector<Tensor> values;
+  for (const EngineFeed& feed : feeds) {
+    request.feeds.push_back(feed.output);
+    values.push_back(feed.value);
+    const DType expected = graph_.fact(feed.output).dtype;
+    if (!feed.value.is_valid() || (expected != DType::kInvalid && feed.value.dtype() != expected)) {
+      throw invalid_argument("A feed must have the tensor's dtype. Details: \"", graph_.output_name(feed.output), "\" is ",
+                             expected, ", the feed is ", feed.value.dtype(), ".");
+    }
+  }
+  request.fetches.assign(fetches.begin(), fetches.end());
+  request.targets.assign(targets.begin(), targets.end());
+  request.passes = state_->options.passes;
+  const auto plan = find_plan(graph_, state_->mutex, state_->plans, std::move(request), state_->resources, state_->functions);
+
+  Step step;
+  step.buffers = &state_->buffers;
+  step.max_threads = state_->options.threads;
+  step.pool = &process_thread_pool();
+  step.resources = &state_->resources;
+  step.cancelled = options.cancelled;
+  if (options.timeout) step.deadline = std::chrono::steady_clock::now() + *options.timeout;
+
+  std::vector<Tensor> results(fetches.size());
+  const FlushDenormals flush;
+  if (options.profile == nullptr) {
+    plan->run(step, values, results);
+  } else {
+    Plan::Profile profile;
+    profile.nanoseconds.resize(plan->nodes().size());
+    profile.runs.resize(plan->nodes().size());
+    plan->run(step, values, results, &profile);
+    options.profile->clear();
+    for (std::size_t i = 0; i < plan->nodes().size(); ++i) {
+      const Node& node = *plan->nodes()[i].node;
+      options.profile->push_back({node.name, node.op_name, profile.runs[i], profile.nanoseconds[i]});
+    }
+  }
+  return results;
+}
+
+std::vector<Tensor> Engine::run(const std::map<std::string, Tensor>& feeds, const std::vector<std::string>& fetches,
+                                const std::vector<std::string>& targets, const EngineRunOptions& options) {
+  std::vector<EngineFeed> engine_feeds;
+  for (const auto& [name, value] : feeds) engine_feeds.push_back({graph_.find_output(name), value});
+  std::vector<OutputId> outputs;
+  for (const std::string& name : fetches) outputs.push_back(graph_.find_output(name));
+  std::vector<int> nodes;
+  for (const std::string& name : targets) {
+    const int node = graph_.find(parse_tensor_name(name).node);
+    if (node < 0) throw not_found("There is no such node in the graph. Details: \"", printable(name), "\".");
+    nodes.push_back(node);
+  }
+  return run(engine_feeds, outputs, nodes, options);
+}
+
+void Engine::prepare(std::span<const OutputId> feeds, std::span<const OutputId> fetches, std::span<const int> targets) {
+  PlanRequest request;
+  request.feeds.assign(feeds.begin(), feeds.end());
+  request.fetches.assign(fetches.begin(), fetches.end());
+  request.targets.assign(targets.begin(), targets.end());
+  request.passes = state_->options.passes;
+  find_plan(graph_, state_->mutex, state_->plans, std::move(request), state_->resources, state_->functions);
+}
+
+// Making the node's kernel finds or makes its variable.
+static std::shared_ptr<Variable> variable_of(const GraphData& graph, int index, ResourceManager& resources,
+                                             FunctionFinder& functions) {
+  PlanRequest request;
+  request.fetches.push_back({index, 0});
+  request.passes = false;
+  const Plan plan(graph, request, resources, &functions);
+  BufferPool buffers;
+  Step step;
+  step.buffers = &buffers;
+  step.resources = &resources;
+  std::shared_ptr<Variable> variable;
+  const PlanNode& node = plan.nodes().back();
+  std::vector<Tensor> outputs(1);
+  std::vector<std::shared_ptr<Variable>> refs(1);
+  KernelContext::Frame frame;
+  frame.node = node.node;
+  frame.step = &step;
+  frame.outputs = outputs;
+  frame.ref_outputs = refs;
+  KernelContext context(frame);
+  compute_node(node, context);
+  if (refs[0] != nullptr) return refs[0];
+  if (outputs[0].dtype() == DType::kResource) {
+    return std::dynamic_pointer_cast<Variable>(outputs[0].scalar<ResourceHandle>().resource);
+  }
+  return nullptr;
+}
+
+void Engine::set_variable(int node, Tensor value) {
+  const auto variable = variable_of(graph_, node, state_->resources, state_->functions);
+  const std::string& name = graph_.node(node).name;
+  if (variable == nullptr) throw invalid_argument("The node is no variable. Details: \"", name, "\".");
+  if (value.dtype() != variable->dtype || !variable->shape.is_compatible_with(value.shape())) {
+    throw invalid_argument("A value must fit its variable. Details: \"", name, "\" is ", variable->dtype, " ",
+                           variable->shape, ", the value is ", value.dtype(), " ", value.shape(), ".");
+  }
+  variable->assign(std::move(value));
+}
+
+Tensor Engine::variable(int node) const {
+  const auto variable = variable_of(graph_, node, state_->resources, state_->functions);
+  return variable == nullptr ? Tensor() : variable->read();
+}
+
+}  // namespace hub
