@@ -44,8 +44,6 @@ tf1hub_add_protos(tf1hub_replay_proto "${CMAKE_SOURCE_DIR}/apps" "${CMAKE_SOURCE
 add_library(tf1hub_replay STATIC ${replay_sources})
 target_link_libraries(tf1hub_replay
   PUBLIC tf1hub_apps_common PRIVATE tf1hub_warnings tf1hub_replay_proto)
-if(EXISTS "${CMAKE_SOURCE_DIR}/src/runtime/session.cpp")
-  add_executable(tf1hub-replay "${CMAKE_SOURCE_DIR}/apps/replay/main.cpp")
-  target_link_libraries(tf1hub-replay PRIVATE tf1hub_warnings tf1hub_replay CLI11::CLI11)
-  list(APPEND programs tf1hub-replay)
-endif()
+add_executable(tf1hub-replay "${CMAKE_SOURCE_DIR}/apps/replay/main.cpp")
+target_link_libraries(tf1hub-replay PRIVATE tf1hub_warnings tf1hub_replay CLI11::CLI11)
+list(APPEND programs tf1hub-replay)

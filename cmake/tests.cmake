@@ -7,12 +7,14 @@ unset(CMAKE_RUNTIME_OUTPUT_DIRECTORY)
 get_property(layers GLOBAL PROPERTY tf1hub_layers)
 
 # Helpers for tests of ops and of everything to their right.
-tf1hub_glob(support_sources "${CMAKE_SOURCE_DIR}/tests/support")
+file(GLOB support_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/support/*.cpp")
 if(support_sources)
   add_library(tf1hub_test_support STATIC ${support_sources})
   target_link_libraries(tf1hub_test_support
-    PUBLIC tf1hub_apps_common GTest::gtest GTest::gmock PRIVATE tf1hub_warnings)
+    PUBLIC tf1hub_replay GTest::gtest GTest::gmock PRIVATE tf1hub_warnings)
   target_include_directories(tf1hub_test_support PUBLIC "${CMAKE_SOURCE_DIR}/tests")
+  target_compile_definitions(tf1hub_test_support
+    PRIVATE TF1HUB_TEST_DATA_DIR="${CMAKE_SOURCE_DIR}/tests/data")
 else()
   add_library(tf1hub_test_support INTERFACE)
   target_link_libraries(tf1hub_test_support INTERFACE tf1hub_internal)
