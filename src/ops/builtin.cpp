@@ -18,12 +18,27 @@ OpFamily sparse_ops();
 OpFamily state_ops();
 OpFamily table_ops();
 OpFamily text_ops();
+OpFamily text_regex_ops();
+OpFamily text_split_ops();
 
 const OpRegistry& builtin_ops() {
   static const OpRegistry registry = [] {
     const std::array families = {
-        array_ops(), control_ops(), control_functional_ops(), image_ops(),  linalg_ops(), math_ops(),  nn_ops(),
-        random_ops(), reduce_ops(), sparse_ops(), state_ops(),  table_ops(), text_ops(),
+        array_ops(),
+        control_ops(),
+        control_functional_ops(),
+        image_ops(),
+        linalg_ops(),
+        math_ops(),
+        nn_ops(),
+        random_ops(),
+        reduce_ops(),
+        sparse_ops(),
+        state_ops(),
+        table_ops(),
+        text_ops(),
+        text_regex_ops(),
+        text_split_ops(),
     };
     return OpRegistry(families);
   }();

@@ -1,0 +1,162 @@
+// Regular expressions, which are RE2's (syntax and leftmost-first matching).
+
+#include <re2/re2.h>
+
+#include <memory>
+#include <mutex>
+
+#include "graph/op.h"
+#include "graph/shape_rules.h"
+#include "ops/kernel.h"
+
+namespace hub {
+namespace {
+
+constexpr double kMatchCostNs = 400;
+
+std::shared_ptr<const re2::RE2> compile(const std::string& pattern, std::string_view op) {
+  auto regex = std::make_shared<const re2::RE2>(pattern, re2::RE2::Quiet);
+  if (!regex->ok()) {
+    throw invalid_argument(op, ": the pattern is no regular expression. Details: \"", printable(pattern), "\": ", regex->error(), ".");
+  }
+  return regex;
+}
+
+// The pattern that a node used last, compiled: it is a tensor, but nearly always the same.
+class PatternCache {
+ public:
+  std::shared_ptr<const re2::RE2> find(const std::string& pattern, std::string_view op) const {
+    const std::lock_guard lock(mutex_);
+    if (regex_ == nullptr || regex_->pattern() != pattern) regex_ = compile(pattern, op);
+    return regex_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<const re2::RE2> regex_;
+};
+
+const std::string& scalar_string(KernelContext& context, int input, std::string_view what) {
+  const Tensor& tensor = context.input(input);
+  if (tensor.rank() != 0) {
+    throw invalid_argument(context.node().op_name, ": ", what, " must be a scalar. Details: its shape is ", tensor.shape(), ".");
+  }
+  return tensor.scalar<std::string>();
+}
+
+void replace_all(KernelContext& context, const re2::RE2& regex, const std::string& rewrite, bool global) {
+  const Tensor& input = context.input(0);
+  std::string* result = context.output(0, input.shape()).mutable_data<std::string>();
+  const std::string* text = input.data<std::string>();
+  // A bad rewrite is no error: RE2 then leaves the text, or drops the match.
+  context.parallel_for(input.num_elements(), kMatchCostNs, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      result[i] = text[i];
+      if (global) {
+        re2::RE2::GlobalReplace(&result[i], regex, rewrite);
+      } else {
+        re2::RE2::Replace(&result[i], regex, rewrite);
+      }
+    }
+  });
+}
+
+void full_match(KernelContext& context, const re2::RE2& regex) {
+  const Tensor& input = context.input(0);
+  bool* result = context.output(0, input.shape()).mutable_data<bool>();
+  const std::string* text = input.data<std::string>();
+  context.parallel_for(input.num_elements(), kMatchCostNs, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) result[i] = re2::RE2::FullMatch(text[i], regex);
+  });
+}
+
+class RegexReplaceKernel final : public Kernel {
+ public:
+  explicit RegexReplaceKernel(const KernelInit& init) : global_(init.attr<bool>("replace_global")) {}
+  void compute(KernelContext& context) const override {
+    const auto regex = cache_.find(scalar_string(context, 1, "pattern"), context.node().op_name);
+    replace_all(context, *regex, scalar_string(context, 2, "rewrite"), global_);
+  }
+
+ private:
+  bool global_;
+  PatternCache cache_;
+};
+
+class StaticRegexReplaceKernel final : public Kernel {
+ public:
+  explicit StaticRegexReplaceKernel(const KernelInit& init)
+      : pattern_(init.attr<std::string>("pattern")),
+        rewrite_(init.attr<std::string>("rewrite")),
+        global_(init.attr<bool>("replace_global")) {}
+  void compute(KernelContext& context) const override {
+    replace_all(context, *cache_.find(pattern_, context.node().op_name), rewrite_, global_);
+  }
+
+ private:
+  std::string pattern_;
+  std::string rewrite_;
+  bool global_;
+  PatternCache cache_;
+};
+
+class RegexFullMatchKernel final : public Kernel {
+ public:
+  void compute(KernelContext& context) const override {
+    full_match(context, *cache_.find(scalar_string(context, 1, "pattern"), context.node().op_name));
+  }
+
+ private:
+  PatternCache cache_;
+};
+
+class StaticRegexFullMatchKernel final : public Kernel {
+ public:
+  explicit StaticRegexFullMatchKernel(const KernelInit& init) : pattern_(init.attr<std::string>("pattern")) {}
+  void compute(KernelContext& context) const override { full_match(context, *cache_.find(pattern_, context.node().op_name)); }
+
+ private:
+  std::string pattern_;
+  PatternCache cache_;
+};
+
+Shapes pattern_shape(ShapeContext& c) {
+  for (int i = 1; i < c.num_inputs(); ++i) c.with_rank(i, 0);
+  return {c.input(0)};
+}
+
+constexpr OpDef kOps[] = {
+    {.name = "RegexReplace",
+     .inputs = "input: string, pattern: string, rewrite: string",
+     .outputs = "output: string",
+     .attrs = "replace_global: bool = true",
+     .shape = pattern_shape,
+     .kernel = make_kernel<RegexReplaceKernel>,
+     .differentiable = Differentiable::kNone},
+    {.name = "StaticRegexReplace",
+     .inputs = "input: string",
+     .outputs = "output: string",
+     .attrs = "pattern: string; rewrite: string; replace_global: bool = true",
+     .shape = unchanged_shape,
+     .kernel = make_kernel<StaticRegexReplaceKernel>,
+     .differentiable = Differentiable::kRefused},
+    {.name = "RegexFullMatch",
+     .inputs = "input: string, pattern: string",
+     .outputs = "output: bool",
+     .shape = pattern_shape,
+     .kernel = make_kernel<RegexFullMatchKernel>,
+     .differentiable = Differentiable::kRefused},
+    {.name = "StaticRegexFullMatch",
+     .inputs = "input: string",
+     .outputs = "output: bool",
+     .attrs = "pattern: string",
+     .shape = unchanged_shape,
+     .kernel = make_kernel<StaticRegexFullMatchKernel>,
+     .differentiable = Differentiable::kRefused},
+};
+
+}  // namespace
+
+OpFamily text_regex_ops() { return kOps; }
+
+}  // namespace hub

@@ -1,0 +1,166 @@
+// StringSplit and StringSplitV2: a vector of strings to a sparse matrix of pieces.
+
+#include <algorithm>
+#include <string_view>
+
+#include "graph/op.h"
+#include "graph/shape_rules.h"
+#include "ops/kernel.h"
+
+namespace hub {
+namespace {
+
+constexpr std::string_view kSpaces = " \t\n\v\f\r";
+
+// Calls `emit` for the pieces between single bytes of `delimiters`; without delimiters every
+// byte is a piece.
+template <class Emit>
+void split_at_bytes(std::string_view text, std::string_view delimiters, bool skip_empty, Emit&& emit) {
+  if (delimiters.empty()) {
+    for (std::size_t i = 0; i < text.size(); ++i) emit(text.substr(i, 1));
+    return;
+  }
+  std::size_t begin = 0;
+  while (true) {
+    const std::size_t end = delimiters.size() == 1 ? text.find(delimiters[0], begin) : text.find_first_of(delimiters, begin);
+    const std::string_view piece = text.substr(begin, end - begin);
+    if (!piece.empty() || !skip_empty) emit(piece);
+    if (end == std::string_view::npos) return;
+    begin = end + 1;
+  }
+}
+
+// At most `max_splits` cuts (all where negative) at the whole separator; without a separator
+// at runs of white space, and then no piece is empty.
+template <class Emit>
+void split_at_text(std::string_view text, std::string_view separator, std::int64_t max_splits, Emit&& emit) {
+  const bool at_spaces = separator.empty();
+  const auto skip_spaces = [&] {
+    const std::size_t begin = text.find_first_not_of(kSpaces);
+    text.remove_prefix(begin == std::string_view::npos ? text.size() : begin);
+  };
+  if (at_spaces) {
+    skip_spaces();
+    if (text.empty()) return;
+  }
+  for (std::int64_t splits = 0; max_splits < 0 || splits < max_splits; ++splits) {
+    const std::size_t end = at_spaces ? text.find_first_of(kSpaces) : text.find(separator);
+    if (end == std::string_view::npos) break;
+    emit(text.substr(0, end));
+    text.remove_prefix(end + (at_spaces ? 1 : separator.size()));
+    if (at_spaces) {
+      skip_spaces();
+      if (text.empty()) return;
+    }
+  }
+  emit(text);
+}
+
+// Collects pieces, then writes the three outputs.
+class Pieces {
+ public:
+  explicit Pieces(std::size_t rows) { row_sizes_.reserve(rows); }
+  void begin_row() { row_sizes_.push_back(0); }
+  void add(std::string_view piece) {
+    pieces_.push_back(piece);
+    ++row_sizes_.back();
+  }
+
+  void write(KernelContext& context) const {
+    const auto count = static_cast<std::int64_t>(pieces_.size());
+    std::int64_t* index = context.output(0, Shape{count, 2}).mutable_data<std::int64_t>();
+    std::string* value = context.output(1, Shape{count}).mutable_data<std::string>();
+    std::int64_t* shape = context.output(2, Shape{2}).mutable_data<std::int64_t>();
+    shape[0] = static_cast<std::int64_t>(row_sizes_.size());
+    shape[1] = row_sizes_.empty() ? 0 : std::ranges::max(row_sizes_);
+    std::size_t next = 0;
+    for (std::size_t row = 0; row < row_sizes_.size(); ++row) {
+      for (std::int64_t column = 0; column < row_sizes_[row]; ++column) {
+        *index++ = static_cast<std::int64_t>(row);
+        *index++ = column;
+        *value++ = pieces_[next++];
+      }
+    }
+  }
+
+ private:
+  std::vector<std::int64_t> row_sizes_;
+  std::vector<std::string_view> pieces_;
+};
+
+void check_ranks(KernelContext& context, std::string_view separator_name) {
+  const auto& op = context.node().op_name;
+  if (context.input(0).rank() != 1) {
+    throw invalid_argument(op, ": the input must be a vector. Details: its shape is ", context.input(0).shape(), ".");
+  }
+  if (context.input(1).rank() != 0) {
+    throw invalid_argument(op, ": ", separator_name, " must be a scalar. Details: its shape is ", context.input(1).shape(), ".");
+  }
+}
+
+class SplitKernel final : public Kernel {
+ public:
+  explicit SplitKernel(const KernelInit& init) : skip_empty_(init.attr<bool>("skip_empty")) {}
+  void compute(KernelContext& context) const override {
+    check_ranks(context, "delimiter");
+    const auto texts = context.input(0).values<std::string>();
+    const std::string& delimiters = context.input(1).scalar<std::string>();
+    Pieces pieces(texts.size());
+    for (const std::string& text : texts) {
+      pieces.begin_row();
+      split_at_bytes(text, delimiters, skip_empty_, [&](std::string_view piece) { pieces.add(piece); });
+    }
+    pieces.write(context);
+  }
+
+ private:
+  bool skip_empty_;
+};
+
+class SplitV2Kernel final : public Kernel {
+ public:
+  explicit SplitV2Kernel(const KernelInit& init) : max_splits_(init.attr<std::int64_t>("maxsplit")) {}
+  void compute(KernelContext& context) const override {
+    check_ranks(context, "sep");
+    const auto texts = context.input(0).values<std::string>();
+    const std::string& separator = context.input(1).scalar<std::string>();
+    Pieces pieces(texts.size());
+    for (const std::string& text : texts) {
+      pieces.begin_row();
+      split_at_text(text, separator, max_splits_, [&](std::string_view piece) { pieces.add(piece); });
+    }
+    pieces.write(context);
+  }
+
+ private:
+  std::int64_t max_splits_;
+};
+
+Shapes split_shape(ShapeContext& c) {
+  c.with_rank(0, 1);
+  c.with_rank(1, 0);
+  return {PartialShape{-1, 2}, PartialShape{-1}, PartialShape{2}};
+}
+
+constexpr OpDef kOps[] = {
+    {.name = "StringSplit",
+     .inputs = "input: string, delimiter: string",
+     .outputs = "indices: int64, values: string, shape: int64",
+     .attrs = "skip_empty: bool = true",
+     .shape = split_shape,
+     .kernel = make_kernel<SplitKernel>,
+     .differentiable = Differentiable::kNone},
+    {.name = "StringSplitV2",
+     .inputs = "input: string, sep: string",
+     .outputs = "indices: int64, values: string, shape: int64",
+     .attrs = "maxsplit: int = -1",
+     .shape = split_shape,
+     .kernel = make_kernel<SplitV2Kernel>,
+     .differentiable = Differentiable::kRefused},
+};
+
+}  // namespace
+
+OpFamily text_split_ops() { return kOps; }
+
+}  // namespace hub
