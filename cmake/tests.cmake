@@ -20,6 +20,8 @@ else()
   target_link_libraries(tf1hub_test_support INTERFACE tf1hub_internal)
 endif()
 
+include(cmake/replay_tests.cmake)
+
 # tf1hub_add_test(NAME LIBRARY SOURCES...): a googletest program, each of its tests a CTest.
 function(tf1hub_add_test name library)
   if(NOT ARGN)
@@ -49,6 +51,10 @@ file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/apps/*_test.cpp
 tf1hub_add_test(tf1hub_apps_test "tf1hub_test_support;tf1hub_apps_common" ${sources})
 file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/*_test.cpp")
 tf1hub_add_test(tf1hub_tests tf1hub_test_support ${sources})
+if(TARGET tf1hub_tests)
+  list(JOIN TF1HUB_REPLAYED_FAMILIES "," families)
+  target_compile_definitions(tf1hub_tests PRIVATE TF1HUB_REPLAYED_FAMILIES="${families}")
+endif()
 if(TARGET tf1hub_tests AND TARGET tf1hub_cli)
   add_dependencies(tf1hub_tests tf1hub_cli)
   target_compile_definitions(tf1hub_tests PRIVATE TF1HUB_CLI="$<TARGET_FILE:tf1hub_cli>")

@@ -77,7 +77,7 @@ constexpr OpDef kOps[] = {
      .shape = merge_shape,
      .control_flow = ControlFlow::kMerge},
     {.name = "RefMerge",
-     .inputs = "inputs: N * Ref(T)",
+     .inputs = "inputs: Ref(N * T)",
      .outputs = "output: Ref(T), value_index: int32",
      .attrs = "T: type; N: int >= 1",
      .shape = merge_shape,
