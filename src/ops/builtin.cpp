@@ -10,10 +10,12 @@ OpFamily control_ops();
 OpFamily control_functional_ops();
 OpFamily image_ops();
 OpFamily linalg_ops();
+OpFamily linalg_matmul_ops();
 OpFamily math_ops();
 OpFamily nn_ops();
 OpFamily random_ops();
 OpFamily reduce_ops();
+OpFamily reduce_arg_ops();
 OpFamily sparse_ops();
 OpFamily state_ops();
 OpFamily table_ops();
@@ -29,10 +31,12 @@ const OpRegistry& builtin_ops() {
         control_functional_ops(),
         image_ops(),
         linalg_ops(),
+        linalg_matmul_ops(),
         math_ops(),
         nn_ops(),
         random_ops(),
         reduce_ops(),
+        reduce_arg_ops(),
         sparse_ops(),
         state_ops(),
         table_ops(),

@@ -1,7 +1,182 @@
-#include "graph/op.h"
+// Reductions over any axes: Sum, Mean, Prod, Max, Min, EuclideanNorm, All, Any, L2Loss.
+// Over nothing they give 0, NaN, 1, the lowest, the highest, 0, true, false, 0.
+
+#include "graph/shape_rules.h"
+#include "ops/kernel.h"
+#include "ops/kernels/reduce_loops.h"
+#include "ops/reduce_driver.h"
+#include "tensor/dispatch.h"
 
 namespace hub {
+namespace {
 
-OpFamily reduce_ops() { return {}; }
+Shapes reduction_shape(ShapeContext& c) {
+  const PartialShape& input = c.input(0);
+  const bool keep_dims = c.attr<bool>("keep_dims");
+  const Tensor* axes = c.input_value(1);
+  if (!input.has_rank()) return {PartialShape{}};
+  if (axes == nullptr)
+    return {keep_dims ? PartialShape::unknown_dims(input.rank()) : PartialShape{}};
+  std::vector<bool> reduced(static_cast<std::size_t>(input.rank()), false);
+  const Tensor flat = axes->reshaped(Shape{axes->num_elements()});
+  for (std::int64_t i = 0; i < flat.num_elements(); ++i) {
+    const std::int64_t axis =
+        flat.dtype() == kInt32 ? flat.data<std::int32_t>()[i] : flat.data<std::int64_t>()[i];
+    reduced[static_cast<std::size_t>(normalized_axis(axis, input.rank()))] = true;
+  }
+  std::vector<std::int64_t> dims;
+  for (int axis = 0; axis < input.rank(); ++axis) {
+    if (!reduced[static_cast<std::size_t>(axis)]) {
+      dims.push_back(input.dim(axis));
+    } else if (keep_dims) {
+      dims.push_back(1);
+    }
+  }
+  return {PartialShape(std::move(dims))};
+}
+
+// The dtype that is computed on in place of `dtype`: sums of signed integers are those of
+// unsigned ones.
+DType wrapping_dtype(DType dtype) {
+  switch (storage_dtype(dtype)) {
+    case DType::kInt8: return DType::kUint8;
+    case DType::kInt16: return DType::kUint16;
+    case DType::kInt32: return DType::kUint32;
+    case DType::kInt64: return DType::kUint64;
+    default: return storage_dtype(dtype);
+  }
+}
+
+using WrappingNumbers = Join<Join<Floats, UnsignedIntegers>, Complexes>;
+
+template <template <class> class R, class... Ts>
+const ReduceLoops& find_loops(TypeList<Ts...> types, DType dtype) {
+  const ReduceLoops* loops = nullptr;
+  dispatch(types, dtype, [&]<class T>() { loops = &reduction::kLoops<R<T>>; });
+  return *loops;
+}
+
+const ReduceLoops& sum_loops(DType t) {
+  return find_loops<reduction::Sum>(WrappingNumbers{}, wrapping_dtype(t));
+}
+const ReduceLoops& prod_loops(DType t) {
+  return find_loops<reduction::Prod>(WrappingNumbers{}, wrapping_dtype(t));
+}
+const ReduceLoops& mean_loops(DType t) { return find_loops<reduction::Mean>(Numbers{}, t); }
+const ReduceLoops& norm_loops(DType t) {
+  return find_loops<reduction::EuclideanNorm>(Numbers{}, t);
+}
+const ReduceLoops& max_loops(DType t) { return find_loops<reduction::Max>(RealNumbers{}, t); }
+const ReduceLoops& min_loops(DType t) { return find_loops<reduction::Min>(RealNumbers{}, t); }
+const ReduceLoops& all_loops(DType) { return reduction::kLoops<reduction::All>; }
+const ReduceLoops& any_loops(DType) { return reduction::kLoops<reduction::Any>; }
+const ReduceLoops& half_squares_loops(DType t) {
+  return find_loops<reduction::HalfSquares>(Floats{}, t);
+}
+
+// Where nothing is joined, the result is the input, save for norms.
+enum class Single { kIsResult, kIsComputed };
+
+template <const ReduceLoops& (*kFindLoops)(DType), Single kSingle = Single::kIsResult>
+class ReduceKernel final : public Kernel {
+ public:
+  explicit ReduceKernel(const KernelInit& init)
+      : loops_(kFindLoops(init.output_dtype(0))), keep_dims_(init.attr<bool>("keep_dims")) {}
+
+  void compute(KernelContext& ctx) const override {
+    const Tensor& x = ctx.input(0);
+    const ReduceAxes axes = reduce_axes(ctx, x.shape(), 1);
+    const Shape& shape = keep_dims_ ? axes.kept_as_ones : axes.kept;
+    if (axes.trivial && kSingle == Single::kIsResult) {
+      ctx.set_output(0, x.reshaped(shape));
+    } else {
+      reduce(ctx, loops_, x, axes.reduced, ctx.output(0, shape));
+    }
+  }
+
+ private:
+  const ReduceLoops& loops_;
+  const bool keep_dims_;
+};
+
+void l2_loss(KernelContext& ctx) {
+  const Tensor& x = ctx.input(0);
+  const std::vector<bool> all_axes(static_cast<std::size_t>(x.rank()), true);
+  reduce(ctx, half_squares_loops(x.dtype()), x, all_axes, ctx.output(0, Shape{}));
+}
+
+constexpr std::string_view kInputs = "input: T, reduction_indices: Tidx";
+constexpr std::string_view kNumberAttrs =
+    "keep_dims: bool = false; T: numbertype; Tidx: {int32, int64} = int32";
+constexpr std::string_view kOrderedAttrs =
+    "keep_dims: bool = false; "
+    "T: {float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64, "
+    "qint8, quint8, qint32, qint16, quint16}; "
+    "Tidx: {int32, int64} = int32";
+constexpr std::string_view kBoolInputs = "input: bool, reduction_indices: Tidx";
+constexpr std::string_view kBoolAttrs = "keep_dims: bool = false; Tidx: {int32, int64} = int32";
+
+constexpr OpDef kOps[] = {
+    {.name = "Sum",
+     .inputs = kInputs,
+     .outputs = "output: T",
+     .attrs = kNumberAttrs,
+     .shape = reduction_shape,
+     .kernel = make_kernel<ReduceKernel<sum_loops>>},
+    {.name = "Mean",
+     .inputs = kInputs,
+     .outputs = "output: T",
+     .attrs = kNumberAttrs,
+     .shape = reduction_shape,
+     .kernel = make_kernel<ReduceKernel<mean_loops>>},
+    {.name = "Prod",
+     .inputs = kInputs,
+     .outputs = "output: T",
+     .attrs = kNumberAttrs,
+     .shape = reduction_shape,
+     .kernel = make_kernel<ReduceKernel<prod_loops>>},
+    {.name = "EuclideanNorm",
+     .inputs = kInputs,
+     .outputs = "output: T",
+     .attrs = kNumberAttrs,
+     .shape = reduction_shape,
+     .kernel = make_kernel<ReduceKernel<norm_loops, Single::kIsComputed>>},
+    {.name = "Max",
+     .inputs = kInputs,
+     .outputs = "output: T",
+     .attrs = kOrderedAttrs,
+     .shape = reduction_shape,
+     .kernel = make_kernel<ReduceKernel<max_loops>>},
+    {.name = "Min",
+     .inputs = kInputs,
+     .outputs = "output: T",
+     .attrs = kOrderedAttrs,
+     .shape = reduction_shape,
+     .kernel = make_kernel<ReduceKernel<min_loops>>},
+    {.name = "All",
+     .inputs = kBoolInputs,
+     .outputs = "output: bool",
+     .attrs = kBoolAttrs,
+     .shape = reduction_shape,
+     .kernel = make_kernel<ReduceKernel<all_loops>>,
+     .differentiable = Differentiable::kRefused},
+    {.name = "Any",
+     .inputs = kBoolInputs,
+     .outputs = "output: bool",
+     .attrs = kBoolAttrs,
+     .shape = reduction_shape,
+     .kernel = make_kernel<ReduceKernel<any_loops>>,
+     .differentiable = Differentiable::kRefused},
+    {.name = "L2Loss",
+     .inputs = "t: T",
+     .outputs = "output: T",
+     .attrs = "T: {half, bfloat16, float, double}",
+     .shape = scalar_shape,
+     .kernel = kernel_function<l2_loss>},
+};
+
+}  // namespace
+
+OpFamily reduce_ops() { return kOps; }
 
 }  // namespace hub

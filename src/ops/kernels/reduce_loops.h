@@ -1,0 +1,361 @@
+#pragma once
+
+// The inner loops of reductions, as a table of functions that reduce_driver.h steers. The
+// order in which elements meet depends on the length of a row only.
+
+#include <cmath>
+#include <complex>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "hub/tensor.h"
+#include "ops/reduce_driver.h"
+
+// Vectors are only passed between functions that are inlined.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+namespace hub::reduction {
+
+// 32 bytes of T, with element-wise operators.
+template <class T>
+struct Vector {
+  typedef T type __attribute__((vector_size(32)));
+  static constexpr std::int64_t kLanes = 32 / sizeof(T);
+  static type load(const T* from) {
+    type v;
+    std::memcpy(&v, from, sizeof v);
+    return v;
+  }
+  static void store(T* to, const type& v) { std::memcpy(to, &v, sizeof v); }
+};
+
+// A reduction R says: In, Acc, Out; identity(); load(In) -> Acc; join(Acc, Acc) -> Acc;
+// finish(Acc, count) -> Out. Where In is Acc, load and join take vectors too.
+template <class R>
+inline constexpr bool kUsesVectors = std::is_same_v<typename R::In, typename R::Acc>&&
+    std::is_arithmetic_v<typename R::In>&& R::kVectors;
+
+template <class R>
+typename R::Acc reduce_vectors(const typename R::In* x, std::int64_t n) {
+  using T = typename R::In;
+  using V = Vector<T>;
+  constexpr std::int64_t kStep = 4 * V::kLanes;
+  typename V::type a = V::load(x);
+  a = R::load(a);
+  typename V::type b = R::load(V::load(x + V::kLanes));
+  typename V::type c = R::load(V::load(x + 2 * V::kLanes));
+  typename V::type d = R::load(V::load(x + 3 * V::kLanes));
+  for (std::int64_t i = kStep; i < n; i += kStep) {
+    a = R::join(a, R::load(V::load(x + i)));
+    b = R::join(b, R::load(V::load(x + i + V::kLanes)));
+    c = R::join(c, R::load(V::load(x + i + 2 * V::kLanes)));
+    d = R::join(d, R::load(V::load(x + i + 3 * V::kLanes)));
+  }
+  a = R::join(R::join(a, b), R::join(c, d));
+  T lanes[V::kLanes];
+  V::store(lanes, a);
+  for (std::int64_t half = V::kLanes / 2; half > 0; half /= 2) {
+    for (std::int64_t i = 0; i < half; ++i) lanes[i] = R::join(lanes[i], lanes[i + half]);
+  }
+  return lanes[0];
+}
+
+template <class R>
+typename R::Acc reduce_row(const typename R::In* x, std::int64_t n) {
+  using Acc = typename R::Acc;
+  Acc acc = R::identity();
+  std::int64_t i = 0;
+  if constexpr (kUsesVectors<R>) {
+    constexpr std::int64_t kStep = 4 * Vector<Acc>::kLanes;
+    if (n >= kStep) {
+      i = n / kStep * kStep;
+      acc = reduce_vectors<R>(x, i);
+    }
+  } else if (n >= 8) {
+    Acc lanes[4] = {acc, acc, acc, acc};
+    for (; i + 4 <= n; i += 4) {
+      for (int lane = 0; lane < 4; ++lane) lanes[lane] = R::join(lanes[lane], R::load(x[i + lane]));
+    }
+    acc = R::join(R::join(lanes[0], lanes[1]), R::join(lanes[2], lanes[3]));
+  }
+  for (; i < n; ++i) acc = R::join(acc, R::load(x[i]));
+  return acc;
+}
+
+template <class R>
+void reduce_rows(const void* x, std::int64_t count, std::int64_t n, void* acc) {
+  const auto* in = static_cast<const typename R::In*>(x);
+  auto* out = static_cast<typename R::Acc*>(acc);
+  for (std::int64_t i = 0; i < count; ++i) out[i] = reduce_row<R>(in + i * n, n);
+}
+
+// acc[j] joins x[row][j], row after row; kRows rows at a time, so that `acc` is loaded and
+// stored less often.
+template <class R, int kRows>
+void join_rows(const typename R::In* x, std::int64_t stride, std::int64_t width,
+               typename R::Acc* acc) {
+  using Acc = typename R::Acc;
+  std::int64_t j = 0;
+  if constexpr (kUsesVectors<R>) {
+    using V = Vector<Acc>;
+    for (; j + V::kLanes <= width; j += V::kLanes) {
+      typename V::type a = V::load(acc + j);
+      for (int row = 0; row < kRows; ++row) a = R::join(a, R::load(V::load(x + row * stride + j)));
+      V::store(acc + j, a);
+    }
+  }
+  for (; j < width; ++j) {
+    Acc a = acc[j];
+    for (int row = 0; row < kRows; ++row) a = R::join(a, R::load(x[row * stride + j]));
+    acc[j] = a;
+  }
+}
+
+template <class R>
+void reduce_columns(const void* x, std::int64_t rows, std::int64_t stride, std::int64_t width,
+                    void* acc) {
+  const auto* in = static_cast<const typename R::In*>(x);
+  auto* out = static_cast<typename R::Acc*>(acc);
+  std::int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) join_rows<R, 4>(in + row * stride, stride, width, out);
+  for (; row < rows; ++row) join_rows<R, 1>(in + row * stride, stride, width, out);
+}
+
+template <class R>
+void fill_identity(void* acc, std::int64_t n) {
+  auto* out = static_cast<typename R::Acc*>(acc);
+  for (std::int64_t i = 0; i < n; ++i) out[i] = R::identity();
+}
+
+template <class R>
+void combine(void* acc, const void* other, std::int64_t n) {
+  auto* out = static_cast<typename R::Acc*>(acc);
+  const auto* in = static_cast<const typename R::Acc*>(other);
+  for (std::int64_t i = 0; i < n; ++i) out[i] = R::join(out[i], in[i]);
+}
+
+template <class R>
+void finish(const void* acc, std::int64_t n, std::int64_t count, void* out) {
+  const auto* in = static_cast<const typename R::Acc*>(acc);
+  auto* to = static_cast<typename R::Out*>(out);
+  for (std::int64_t i = 0; i < n; ++i) to[i] = R::finish(in[i], count);
+}
+
+template <class R>
+inline constexpr ReduceLoops kLoops = {
+    .input_size = sizeof(typename R::In),
+    .acc_size = sizeof(typename R::Acc),
+    .output_size = sizeof(typename R::Out),
+    .fill = fill_identity<R>,
+    .rows = reduce_rows<R>,
+    .columns = reduce_columns<R>,
+    .combine = combine<R>,
+    .finish = finish<R>,
+};
+
+// What sums of T are computed in: integers wrap, so unsigned; half and bfloat16 in float.
+template <class T>
+struct Wide {
+  using type = T;
+};
+template <std::integral T>
+struct Wide<T> {
+  using type = std::make_unsigned_t<T>;
+};
+template <>
+struct Wide<Half> {
+  using type = float;
+};
+template <>
+struct Wide<BFloat16> {
+  using type = float;
+};
+
+template <class T>
+inline constexpr bool kIsComplex = false;
+template <class T>
+inline constexpr bool kIsComplex<std::complex<T>> = true;
+
+// Sum, for T unsigned where it is an integer.
+template <class T>
+struct Sum {
+  static constexpr bool kVectors = true;
+  using In = T;
+  using Acc = typename Wide<T>::type;
+  using Out = T;
+  static Acc identity() { return Acc(0); }
+  template <class V>
+  static V load(V x) {
+    return x;
+  }
+  static Acc load(In x) requires(!std::is_same_v<In, Acc>) { return static_cast<Acc>(x); }
+  template <class V>
+  static V join(V a, V b) {
+    return a + b;
+  }
+  static Out finish(Acc sum, std::int64_t) { return static_cast<Out>(sum); }
+};
+
+template <class T>
+struct Prod : Sum<T> {
+  using Acc = typename Sum<T>::Acc;
+  static Acc identity() { return Acc(1); }
+  template <class V>
+  static V join(V a, V b) {
+    // Small unsigned integers are promoted to int, whose product could overflow.
+    if constexpr (std::is_same_v<V, std::uint16_t>) {
+      return static_cast<V>(std::uint32_t{a} * b);
+    } else {
+      return a * b;
+    }
+  }
+};
+
+// Integers are summed in 64 bits; the quotient is cut.
+template <class T>
+struct Mean {
+  static constexpr bool kVectors = true;
+  using In = T;
+  using Acc = std::conditional_t<std::is_integral_v<T>, std::uint64_t, typename Wide<T>::type>;
+  using Out = T;
+  static Acc identity() { return Acc(0); }
+  template <class V>
+  static V load(V x) {
+    return x;
+  }
+  static Acc load(In x) requires(!std::is_same_v<In, Acc>) { return static_cast<Acc>(x); }
+  template <class V>
+  static V join(V a, V b) {
+    return a + b;
+  }
+  static Out finish(Acc sum, std::int64_t count) {
+    if constexpr (std::is_integral_v<T> || kIsComplex<T>) {
+      if (count == 0) return T{0};  // of real numbers: NaN
+    }
+    if constexpr (std::is_integral_v<T>) {
+      using Whole = std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>;
+      return static_cast<T>(static_cast<Whole>(sum) / static_cast<Whole>(count));
+    } else {
+      return static_cast<Out>(sum / static_cast<Acc>(static_cast<float>(count)));
+    }
+  }
+};
+
+template <class T>
+struct Max {
+  static constexpr bool kVectors = true;
+  using In = T;
+  using Acc = std::conditional_t<std::is_arithmetic_v<T>, T, float>;
+  using Out = T;
+  static Acc identity() {
+    using Limits = std::numeric_limits<Acc>;
+    return Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
+  }
+  template <class V>
+  static V load(V x) {
+    return x;
+  }
+  static Acc load(In x) requires(!std::is_same_v<In, Acc>) { return static_cast<Acc>(x); }
+  template <class V>
+  static V join(V a, V b) {
+    return ((b > a) | (b != b)) ? b : a;
+  }  // a NaN stays
+  static Out finish(Acc value, std::int64_t) { return static_cast<Out>(value); }
+};
+
+template <class T>
+struct Min : Max<T> {
+  using Acc = typename Max<T>::Acc;
+  static Acc identity() {
+    using Limits = std::numeric_limits<Acc>;
+    return Limits::has_infinity ? Limits::infinity() : Limits::max();
+  }
+  template <class V>
+  static V join(V a, V b) {
+    return ((b < a) | (b != b)) ? b : a;
+  }
+};
+
+// Booleans are bytes of 0 and 1.
+struct All {
+  static constexpr bool kVectors = true;
+  using In = std::uint8_t;
+  using Acc = std::uint8_t;
+  using Out = std::uint8_t;
+  static Acc identity() { return 1; }
+  template <class V>
+  static V load(V x) {
+    return x;
+  }
+  template <class V>
+  static V join(V a, V b) {
+    return a & b;
+  }
+  static Out finish(Acc value, std::int64_t) { return value; }
+};
+
+struct Any : All {
+  static Acc identity() { return 0; }
+  template <class V>
+  static V join(V a, V b) {
+    return a | b;
+  }
+};
+
+// Half the sum of squares.
+template <class T>
+struct HalfSquares : Sum<T> {
+  using In = T;
+  using Acc = typename Sum<T>::Acc;
+  template <class V>
+  static V load(V x) {
+    return x * x;
+  }
+  static Acc load(In x) requires(!std::is_same_v<In, Acc>) {
+    const auto wide = static_cast<Acc>(x);
+    return wide * wide;
+  }
+  static T finish(Acc sum, std::int64_t) { return static_cast<T>(sum * Acc(0.5)); }
+};
+
+// sqrt(sum(x * conj(x))); integers wrap before the root.
+template <class T>
+struct EuclideanNorm {
+  static constexpr bool kVectors = std::is_floating_point_v<T>;
+  using In = T;
+  using Acc = typename Wide<T>::type;
+  using Out = T;
+  static Acc identity() { return Acc(0); }
+  template <class V>
+  static auto load(const V& x) {
+    if constexpr (std::is_same_v<V, Half> || std::is_same_v<V, BFloat16>) {
+      return static_cast<float>(x) * static_cast<float>(x);
+    } else if constexpr (kIsComplex<V>) {
+      return Acc(x.real() * x.real() + x.imag() * x.imag());
+    } else if constexpr (std::is_integral_v<V>) {
+      return static_cast<Acc>(static_cast<std::uint64_t>(x) * static_cast<std::uint64_t>(x));
+    } else {
+      return x * x;
+    }
+  }
+  template <class V>
+  static V join(V a, V b) {
+    return a + b;
+  }
+  static Out finish(Acc sum, std::int64_t) {
+    if constexpr (std::is_integral_v<T>) {
+      const auto value = static_cast<T>(sum);
+      // What the processor makes of the root of a negative number: the lowest one.
+      if (value < T{0}) {
+        return sizeof(T) < 4 ? T{0} : std::numeric_limits<T>::lowest();
+      }
+      return static_cast<T>(std::sqrt(static_cast<double>(value)));
+    } else {
+      return static_cast<Out>(std::sqrt(sum));
+    }
+  }
+};
+
+}  // namespace hub::reduction

@@ -1,0 +1,333 @@
+#include "ops/onednn_matmul.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <mutex>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+// Of the OpenMP runtime that oneDNN uses; a setting of the calling thread.
+extern "C" void omp_set_num_threads(int);
+extern "C" int omp_get_max_threads(void);
+
+namespace hub::dnn {
+namespace {
+
+using dnnl::memory;
+
+// Rows are computed in blocks of a few fixed sizes and columns in panels of one width. Blocks
+// of other sizes would be compiled anew for each m; and oneDNN's order of summation follows m
+// where m is large.
+constexpr std::int64_t kPanel = 256;
+constexpr std::int64_t kRows = 64;
+// Without AVX-512 only multiples of 4 that leave 0 or 4 rows beside blocks of 6 give each row
+// the same bits (gemm:jit has other kernels for the last 1 to 3 rows).
+constexpr std::array<std::int64_t, 7> kBlocks = {64, 32, 16, 8, 4, 2, 1};
+constexpr std::array<std::int64_t, 3> kBlocksOfGemm = {64, 16, 4};
+// More plans than that: a caller with ever new sizes.
+constexpr std::size_t kMaxPlans = 512;
+
+// While it lives, oneDNN works on the calling thread alone.
+class OneThread {
+ public:
+  OneThread() : saved_(omp_get_max_threads()) {
+    if (saved_ != 1) omp_set_num_threads(1);
+  }
+  ~OneThread() {
+    if (saved_ != 1) omp_set_num_threads(saved_);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int saved_;
+};
+
+const dnnl::engine& cpu() {
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+memory::desc matrix(std::int64_t rows, std::int64_t columns, std::int64_t row_stride,
+                    std::int64_t column_stride) {
+  return memory::desc({rows, columns}, memory::data_type::f32,
+                      memory::dims{row_stride, column_stride});
+}
+
+Error from_onednn(const dnnl::error& error) {
+  if (error.status == dnnl_out_of_memory)
+    return resource_exhausted("There is not enough memory for a matrix product.");
+  return internal_error("oneDNN refused a matrix product. Details: ", error.message, ".");
+}
+
+enum class Right : std::uint8_t { kPlain, kTransposed, kPacked };
+
+// What one primitive computes: [rows,k] * [k,columns], of matrices with n columns.
+struct Key {
+  std::int64_t rows, k, columns, n;
+  Right right;
+  auto operator<=>(const Key&) const = default;
+};
+
+struct Plan {
+  dnnl::matmul::primitive_desc description;
+  dnnl::matmul primitive;
+  memory::desc a, b, c;
+  bool is_gemm = false;  // not one of the kernels for which any number of rows is the same
+
+  explicit Plan(const Key& key) {
+    const OneThread one_thread;
+    a = matrix(key.rows, key.k, key.k, 1);
+    // A dense panel of its own: where there is one panel, that is the whole row.
+    c = matrix(key.rows, key.columns, key.n, 1);
+    if (key.right == Right::kPacked) {
+      b = memory::desc({key.k, key.columns}, memory::data_type::f32, memory::format_tag::any);
+    } else if (key.right == Right::kTransposed) {
+      b = matrix(key.k, key.columns, 1, key.k);
+    } else {
+      b = matrix(key.k, key.columns, key.n, 1);
+    }
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    description = dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, b, c), attributes, cpu());
+    primitive = dnnl::matmul(description);
+    b = description.weights_desc();
+    is_gemm = std::string_view(description.impl_info_str()).find("brg") != 0;
+  }
+};
+
+// Memory for one run of a primitive, aligned as oneDNN likes it.
+class Scratch {
+ public:
+  void* get(std::size_t size) {
+    if (size + kAlignment > bytes_.size()) bytes_.resize(size + kAlignment);
+    void* start = bytes_.data();
+    std::size_t space = bytes_.size();
+    return std::align(kAlignment, size, start, space);
+  }
+
+ private:
+  static constexpr std::size_t kAlignment = 64;
+  std::vector<std::byte> bytes_;
+};
+
+struct Block {
+  std::int64_t begin;
+  std::int64_t rows;    // used ones
+  std::int64_t padded;  // of the primitive
+};
+
+// Blocks that cover m rows.
+template <std::size_t kCount>
+void append_blocks(const std::array<std::int64_t, kCount>& sizes, std::int64_t m,
+                   std::vector<Block>& blocks) {
+  std::int64_t begin = 0;
+  while (begin < m) {
+    const std::int64_t left = m - begin;
+    std::int64_t size = *std::find_if(
+        sizes.begin(), sizes.end(), [&](std::int64_t s) { return s <= left || s == sizes.back(); });
+    // A small rest is better padded than cut into ever smaller pieces.
+    if (left < 16)
+      size = *std::find_if(sizes.rbegin(), sizes.rend(), [&](std::int64_t s) { return s >= left; });
+    blocks.push_back({begin, std::min(size, left), size});
+    begin += size;
+  }
+}
+
+}  // namespace
+
+class PackedMatrix {
+ public:
+  std::int64_t k = 0;
+  std::int64_t n = 0;
+  Tensor storage;
+  std::vector<std::byte*> panels;
+};
+
+class Matmul::Plans {
+ public:
+  std::shared_ptr<const Plan> find(const Key& key) {
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<const Plan>& plan = plans_[key];
+    if (plan == nullptr) {
+      if (plans_.size() > kMaxPlans) {
+        plans_.clear();
+        return plans_[key] = std::make_shared<const Plan>(key);
+      }
+      plan = std::make_shared<const Plan>(key);
+    }
+    return plan;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<Key, std::shared_ptr<const Plan>> plans_;
+};
+
+Matmul::Matmul() : plans_(std::make_unique<Plans>()) {}
+Matmul::~Matmul() = default;
+
+namespace {
+
+std::int64_t num_panels(std::int64_t n) { return (n + kPanel - 1) / kPanel; }
+std::int64_t panel_width(std::int64_t n, std::int64_t panel) {
+  return std::min(kPanel, n - panel * kPanel);
+}
+
+// All products of a batch: (product, block of rows, panel of columns) is a unit of work.
+class Run {
+ public:
+  template <class FindPlan>
+  Run(const MatmulShape& shape, Right right, FindPlan&& find_plan)
+      : shape_(shape), right_(right), panels_(num_panels(shape.n)) {
+    const bool is_gemm = find_plan(key(kRows, 0))->is_gemm;
+    if (is_gemm) {
+      append_blocks(kBlocksOfGemm, shape.m, blocks_);
+    } else {
+      append_blocks(kBlocks, shape.m, blocks_);
+    }
+    // One plan for each size of block and width of panel.
+    for (const Block& block : blocks_) {
+      for (const std::int64_t panel : {std::int64_t{0}, panels_ - 1}) {
+        const auto id = std::pair(block.padded, panel_width(shape.n, panel));
+        if (!plans_.contains(id)) plans_[id] = find_plan(key(block.padded, panel));
+      }
+    }
+  }
+
+  std::int64_t units() const { return static_cast<std::int64_t>(blocks_.size()) * panels_; }
+  double unit_cost_ns() const {
+    const auto rows = static_cast<double>(std::min(shape_.m, kRows));
+    return static_cast<double>(shape_.k * std::min(kPanel, shape_.n)) * (0.1 + rows * 0.012) + 1000;
+  }
+
+  // `b_of(panel)` is where the panel of b begins.
+  template <class FindB>
+  void unit(std::int64_t index, const float* a, float* c, FindB&& b_of, Scratch& scratch,
+            Scratch& padding) const {
+    const Block& block = blocks_[static_cast<std::size_t>(index / panels_)];
+    const std::int64_t panel = index % panels_;
+    const std::int64_t width = panel_width(shape_.n, panel);
+    const Plan& plan = *plans_.at({block.padded, width});
+    const float* from = a + block.begin * shape_.k;
+    float* to = c + block.begin * shape_.n + panel * kPanel;
+    if (block.rows == block.padded) {
+      execute(plan, from, b_of(panel), to, scratch);
+      return;
+    }
+    const auto used = static_cast<std::size_t>(block.rows * shape_.k);
+    const auto whole = static_cast<std::size_t>(block.padded * shape_.k);
+    // The primitive's rows of c are n apart, so the last one needs no more than its panel.
+    const auto result = static_cast<std::size_t>((block.padded - 1) * shape_.n + width);
+    auto* padded = static_cast<float*>(padding.get((whole + result) * sizeof(float)));
+    std::copy_n(from, used, padded);
+    std::fill(padded + used, padded + whole, 0.0F);
+    execute(plan, padded, b_of(panel), padded + whole, scratch);
+    for (std::int64_t row = 0; row < block.rows; ++row) {
+      std::copy_n(padded + whole + row * shape_.n, width, to + row * shape_.n);
+    }
+  }
+
+ private:
+  Key key(std::int64_t rows, std::int64_t panel) const {
+    return {rows, shape_.k, panel_width(shape_.n, panel), shape_.n, right_};
+  }
+
+  static void execute(const Plan& plan, const float* a, const void* b, float* c, Scratch& scratch) {
+    const memory::desc scratch_desc = plan.description.scratchpad_desc();
+    thread_local dnnl::stream stream(cpu());
+    plan.primitive.execute(
+        stream,
+        {{DNNL_ARG_SRC, memory(plan.a, cpu(), const_cast<float*>(a))},
+         {DNNL_ARG_WEIGHTS, memory(plan.b, cpu(), const_cast<void*>(b))},
+         {DNNL_ARG_DST, memory(plan.c, cpu(), c)},
+         {DNNL_ARG_SCRATCHPAD, memory(scratch_desc, cpu(), scratch.get(scratch_desc.get_size()))}});
+  }
+
+  MatmulShape shape_;
+  Right right_;
+  std::int64_t panels_;
+  std::vector<Block> blocks_;
+  std::map<std::pair<std::int64_t, std::int64_t>, std::shared_ptr<const Plan>> plans_;
+};
+
+}  // namespace
+
+void Matmul::multiply(KernelContext& context, const MatmulShape& shape,
+                      std::span<const MatmulOperands> batch) const try {
+  const Right right = shape.b_transposed ? Right::kTransposed : Right::kPlain;
+  const Run run(shape, right, [&](const Key& key) { return plans_->find(key); });
+  const auto units = run.units() * static_cast<std::int64_t>(batch.size());
+  context.parallel_for(units, run.unit_cost_ns(), [&](std::int64_t begin, std::int64_t end) {
+    const OneThread one_thread;
+    Scratch scratch, padding;
+    for (std::int64_t i = begin; i < end; ++i) {
+      const MatmulOperands& operands = batch[static_cast<std::size_t>(i / run.units())];
+      const auto b_of = [&](std::int64_t panel) {
+        return operands.b + panel * kPanel * (shape.b_transposed ? shape.k : 1);
+      };
+      run.unit(i % run.units(), operands.a, operands.c, b_of, scratch, padding);
+    }
+  });
+} catch (const dnnl::error& error) {
+  throw from_onednn(error);
+}
+
+std::shared_ptr<const PackedMatrix> Matmul::pack(KernelContext& context, const float* b,
+                                                 const MatmulShape& shape) const try {
+  const std::int64_t panels = num_panels(shape.n);
+  auto packed = std::make_shared<PackedMatrix>();
+  packed->k = shape.k;
+  packed->n = shape.n;
+  std::vector<std::shared_ptr<const Plan>> plans;
+  std::vector<std::size_t> offsets;
+  std::size_t size = 0;
+  for (std::int64_t panel = 0; panel < panels; ++panel) {
+    plans.push_back(
+        plans_->find({kRows, shape.k, panel_width(shape.n, panel), shape.n, Right::kPacked}));
+    offsets.push_back(size);
+    size += (plans.back()->b.get_size() + 63) / 64 * 64;
+  }
+  packed->storage = Tensor(DType::kUint8, Shape{static_cast<std::int64_t>(size)});
+  for (const std::size_t offset : offsets) {
+    packed->panels.push_back(static_cast<std::byte*>(packed->storage.mutable_raw_data()) + offset);
+  }
+  context.parallel_for(
+      panels, static_cast<double>(shape.k * kPanel), [&](std::int64_t begin, std::int64_t end) {
+        const OneThread one_thread;
+        dnnl::stream stream(cpu());
+        for (std::int64_t panel = begin; panel < end; ++panel) {
+          const std::int64_t width = panel_width(shape.n, panel);
+          const float* start = b + panel * kPanel * (shape.b_transposed ? shape.k : 1);
+          const auto from_desc = shape.b_transposed ? matrix(shape.k, width, 1, shape.k)
+                                                    : matrix(shape.k, width, shape.n, 1);
+          memory from(from_desc, cpu(), const_cast<float*>(start));
+          memory to(plans[static_cast<std::size_t>(panel)]->b, cpu(),
+                    packed->panels[static_cast<std::size_t>(panel)]);
+          dnnl::reorder(from, to).execute(stream, from, to);
+        }
+      });
+  return packed;
+} catch (const dnnl::error& error) {
+  throw from_onednn(error);
+}
+
+void Matmul::multiply(KernelContext& context, std::int64_t m, const float* a, const PackedMatrix& b,
+                      float* c) const try {
+  const Run run({m, b.k, b.n, false}, Right::kPacked,
+                [&](const Key& key) { return plans_->find(key); });
+  context.parallel_for(run.units(), run.unit_cost_ns(), [&](std::int64_t begin, std::int64_t end) {
+    const OneThread one_thread;
+    Scratch scratch, padding;
+    const auto b_of = [&](std::int64_t panel) { return b.panels[static_cast<std::size_t>(panel)]; };
+    for (std::int64_t i = begin; i < end; ++i) run.unit(i, a, c, b_of, scratch, padding);
+  });
+} catch (const dnnl::error& error) {
+  throw from_onednn(error);
+}
+
+}  // namespace hub::dnn

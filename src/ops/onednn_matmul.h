@@ -1,0 +1,54 @@
+#pragma once
+
+// Products of float matrices by oneDNN. An element's bits depend on its row of `a`, its
+// column of `b` and the sizes k and n: not on m, on the place of its row, nor on threads.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "ops/kernel.h"
+
+namespace hub::dnn {
+
+// [m,k] times [k,n], row-major; `b_transposed`: b is stored as [n,k].
+struct MatmulShape {
+  std::int64_t m = 0;
+  std::int64_t k = 0;
+  std::int64_t n = 0;
+  bool b_transposed = false;
+};
+
+struct MatmulOperands {
+  const float* a;
+  const float* b;
+  float* c;
+};
+
+// A right-hand matrix laid out for fast products. Immutable.
+class PackedMatrix;
+
+// Keeps what oneDNN compiled for the sizes it has seen. Thread-safe.
+class Matmul {
+ public:
+  Matmul();
+  ~Matmul();
+  Matmul(const Matmul&) = delete;
+  Matmul& operator=(const Matmul&) = delete;
+
+  // Each product of the batch; all sizes are positive.
+  void multiply(KernelContext& context, const MatmulShape& shape,
+                std::span<const MatmulOperands> batch) const;
+
+  std::shared_ptr<const PackedMatrix> pack(KernelContext& context, const float* b,
+                                           const MatmulShape& shape) const;
+  // c[m,n] = a[m,k] * b.
+  void multiply(KernelContext& context, std::int64_t m, const float* a, const PackedMatrix& b,
+                float* c) const;
+
+ private:
+  class Plans;
+  std::unique_ptr<Plans> plans_;
+};
+
+}  // namespace hub::dnn
