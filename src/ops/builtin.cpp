@@ -5,7 +5,14 @@
 namespace hub {
 
 // One line for each family file of this folder, here and in the array.
-OpFamily array_ops();
+OpFamily array_basic_ops();
+OpFamily array_gather_ops();
+OpFamily array_index_ops();
+OpFamily array_join_ops();
+OpFamily array_pad_ops();
+OpFamily array_shape_ops();
+OpFamily array_slice_ops();
+OpFamily array_transpose_ops();
 OpFamily control_ops();
 OpFamily control_functional_ops();
 OpFamily image_ops();
@@ -26,7 +33,14 @@ OpFamily text_split_ops();
 const OpRegistry& builtin_ops() {
   static const OpRegistry registry = [] {
     const std::array families = {
-        array_ops(),
+        array_basic_ops(),
+        array_gather_ops(),
+        array_index_ops(),
+        array_join_ops(),
+        array_pad_ops(),
+        array_shape_ops(),
+        array_slice_ops(),
+        array_transpose_ops(),
         control_ops(),
         control_functional_ops(),
         image_ops(),
