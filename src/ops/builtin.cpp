@@ -15,6 +15,8 @@ OpFamily array_slice_ops();
 OpFamily array_transpose_ops();
 OpFamily control_ops();
 OpFamily control_functional_ops();
+OpFamily control_tensor_array_ops();
+OpFamily control_stack_ops();
 OpFamily image_ops();
 OpFamily linalg_ops();
 OpFamily linalg_matmul_ops();
@@ -43,6 +45,8 @@ const OpRegistry& builtin_ops() {
         array_transpose_ops(),
         control_ops(),
         control_functional_ops(),
+        control_tensor_array_ops(),
+        control_stack_ops(),
         image_ops(),
         linalg_ops(),
         linalg_matmul_ops(),

@@ -227,11 +227,17 @@ class Planner {
       const Node& node = graph_.node(output.node);
       if (graph_.constant(output) != nullptr) return true;
       if (plan_writes_variables_ || node.op == nullptr) return false;
-      if (graph_.fact(output).is_ref || node.op->def().reads_variables_only) return true;
+      if (graph_.fact(output).is_ref) return true;
+      if (node.op->def().reads_variables_only && !node.inputs.empty()) return is_session_constant(node.inputs[0]);
       if (node.op_name != "Identity" || node.inputs.empty()) return false;
       output = node.inputs[0];
     }
     return false;
+  }
+
+  bool is_session_constant(OutputId output) const {
+    const Node& node = graph_.node(output.node);
+    return graph_.constant(output) != nullptr || (node.op != nullptr && node.op->def().constant_in_session);
   }
 
   void assign_slots() {
