@@ -47,6 +47,7 @@ std::optional<PartialShape> ShapeContext::input_partial_value(int i) const {
 }
 
 PartialShape ShapeContext::input_as_shape(int i) const {
+  if (input(i).has_rank() && input(i).rank() == 0) return {};  // a scalar -1 says: of any rank
   if (const auto value = input_partial_value(i)) return *value;
   if (const Tensor* value = input_value(i)) {
     const auto numbers = small_integers(*value);

@@ -16,6 +16,9 @@ OpFamily array_transpose_ops();
 OpFamily control_ops();
 OpFamily control_functional_ops();
 OpFamily control_tensor_array_ops();
+OpFamily control_tensor_list_stack_ops();
+OpFamily control_value_ops();
+OpFamily control_tensor_list_ops();
 OpFamily control_stack_ops();
 OpFamily image_ops();
 OpFamily linalg_ops();
@@ -46,6 +49,9 @@ const OpRegistry& builtin_ops() {
         control_ops(),
         control_functional_ops(),
         control_tensor_array_ops(),
+        control_tensor_list_stack_ops(),
+        control_value_ops(),
+        control_tensor_list_ops(),
         control_stack_ops(),
         image_ops(),
         linalg_ops(),

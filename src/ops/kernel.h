@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -129,6 +130,7 @@ struct Step {
   const std::atomic<bool>* cancelled = nullptr;
   std::optional<std::chrono::steady_clock::time_point> deadline;
   int call_depth = 0;                      // functions that are being called
+  const std::function<void(std::string_view)>* log = nullptr;  // where Print writes; nullptr: nowhere
 
   // Errors: CANCELLED, DEADLINE_EXCEEDED.
   void check_cancelled() const;

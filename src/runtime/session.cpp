@@ -111,6 +111,7 @@ std::vector<Tensor> Engine::run(std::span<const EngineFeed> feeds, std::span<con
   step.pool = &process_thread_pool();
   step.resources = &state_->resources;
   step.cancelled = options.cancelled;
+  if (state_->options.log) step.log = &state_->options.log;
   if (options.timeout) step.deadline = std::chrono::steady_clock::now() + *options.timeout;
 
   std::vector<Tensor> results(fetches.size());

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -28,6 +29,8 @@ struct EngineOptions {
   int threads = 0;     // at most this many threads compute; 0: one for each CPU
   bool passes = true;  // false: nothing is folded or fused, for tests
   ExecutorKind executor = ExecutorKind::kStructured;
+  // Gets what Print and PrintV2 say, a line at a time, from any thread. Empty: it is dropped.
+  std::function<void(std::string_view)> log = {};
 };
 
 // What each op of a run cost. `runs` counts executions (loops run a node many times).
