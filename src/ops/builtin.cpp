@@ -15,11 +15,12 @@ OpFamily array_slice_ops();
 OpFamily array_transpose_ops();
 OpFamily control_ops();
 OpFamily control_functional_ops();
+OpFamily control_stack_ops();
 OpFamily control_tensor_array_ops();
+OpFamily control_tensor_list_ops();
 OpFamily control_tensor_list_stack_ops();
 OpFamily control_value_ops();
-OpFamily control_tensor_list_ops();
-OpFamily control_stack_ops();
+OpFamily hash_bucket_ops();
 OpFamily image_ops();
 OpFamily linalg_ops();
 OpFamily linalg_matmul_ops();
@@ -29,8 +30,10 @@ OpFamily random_ops();
 OpFamily reduce_ops();
 OpFamily reduce_arg_ops();
 OpFamily sparse_ops();
-OpFamily state_ops();
+OpFamily state_ref_ops();
+OpFamily state_resource_ops();
 OpFamily table_ops();
+OpFamily table_init_ops();
 OpFamily text_ops();
 OpFamily text_regex_ops();
 OpFamily text_split_ops();
@@ -48,11 +51,12 @@ const OpRegistry& builtin_ops() {
         array_transpose_ops(),
         control_ops(),
         control_functional_ops(),
+        control_stack_ops(),
         control_tensor_array_ops(),
+        control_tensor_list_ops(),
         control_tensor_list_stack_ops(),
         control_value_ops(),
-        control_tensor_list_ops(),
-        control_stack_ops(),
+        hash_bucket_ops(),
         image_ops(),
         linalg_ops(),
         linalg_matmul_ops(),
@@ -62,8 +66,10 @@ const OpRegistry& builtin_ops() {
         reduce_ops(),
         reduce_arg_ops(),
         sparse_ops(),
-        state_ops(),
+        state_ref_ops(),
+        state_resource_ops(),
         table_ops(),
+        table_init_ops(),
         text_ops(),
         text_regex_ops(),
         text_split_ops(),

@@ -1,0 +1,97 @@
+#pragma once
+
+// Lookup tables: state that ops with a table handle work on.
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "ops/kernel.h"
+
+namespace hub {
+
+// All functions are thread-safe. Keys are scalars (except in a dense table); a row of
+// `value_shape()` belongs to each.
+class LookupTable : public Resource {
+ public:
+  LookupTable(DType key_dtype, DType value_dtype, Shape key_shape, Shape value_shape)
+      : key_dtype_(key_dtype),
+        value_dtype_(value_dtype),
+        key_shape_(std::move(key_shape)),
+        value_shape_(std::move(value_shape)) {}
+
+  DType key_dtype() const { return key_dtype_; }
+  DType value_dtype() const { return value_dtype_; }
+  const Shape& key_shape() const { return key_shape_; }
+  const Shape& value_shape() const { return value_shape_; }
+
+  // "HashTable"...: for messages.
+  virtual std::string_view kind() const = 0;
+  virtual std::int64_t size() const = 0;
+  // Fills `values` with the rows of `keys`, or with `default_value`, which is one row or as
+  // many as there are keys. Errors: FAILED_PRECONDITION before the initialisation.
+  virtual void find(KernelContext& context, const Tensor& keys, const Tensor& default_value,
+                    Tensor& values) const = 0;
+  // Sets outputs 0 and 1. Errors: ABORTED before the initialisation.
+  virtual void export_to(KernelContext& context) const = 0;
+  // Fills an immutable table, once. Errors: FAILED_PRECONDITION for a key with two values, or
+  // where there are other entries already; INVALID_ARGUMENT for a table of another kind.
+  virtual void initialize(const Tensor& keys, const Tensor& values);
+  virtual bool is_initialized() const { return true; }
+  // For tables that change. Errors: UNIMPLEMENTED where it does not.
+  virtual void insert(const Tensor& keys, const Tensor& values);
+  virtual void remove(const Tensor& keys);
+  // Replaces all entries.
+  virtual void import(const Tensor& keys, const Tensor& values);
+
+  // The table of this kernel's handle in input 0. Errors: NOT_FOUND for one that is gone.
+  static std::shared_ptr<LookupTable> of_input(KernelContext& context);
+  bool is_destroyed() const { return destroyed_.load(std::memory_order_acquire); }
+  // False where it was destroyed already. A table without a name lives as long as its handles.
+  bool destroy() { return !named || !destroyed_.exchange(true); }
+  bool named = false;
+
+ private:
+  const DType key_dtype_;
+  const DType value_dtype_;
+  const Shape key_shape_;
+  const Shape value_shape_;
+  std::atomic<bool> destroyed_{false};
+};
+
+// A table op's handle: a resource handle, or for ops of the first version two strings.
+class TableHandleKernel : public Kernel {
+ public:
+  void compute(KernelContext& context) const override { context.set_output(0, handle_); }
+
+ protected:
+  // `make()` gives a shared pointer to a new table, where the session has none of the name.
+  // Errors: INVALID_ARGUMENT where it has one of other types.
+  template <class Make>
+  TableHandleKernel(const KernelInit& init, Make&& make) {
+    const Name name = table_name(init);
+    const auto table = init.resources().find_or_create<LookupTable>(name.container, name.name, [&] {
+      std::shared_ptr<LookupTable> made = make();
+      made->named = true;
+      return made;
+    });
+    set_handle(init, name, table);
+  }
+
+ private:
+  struct Name {
+    std::string container;
+    std::string name;
+  };
+  static Name table_name(const KernelInit& init);
+  void set_handle(const KernelInit& init, const Name& name,
+                  const std::shared_ptr<LookupTable>& table);
+
+  Tensor handle_;
+};
+
+// Errors: INVALID_ARGUMENT where tensors do not fit the table.
+void check_keys(const LookupTable& table, const Tensor& keys);
+void check_entries(const LookupTable& table, const Tensor& keys, const Tensor& values);
+
+}  // namespace hub
