@@ -25,7 +25,16 @@ OpFamily image_ops();
 OpFamily linalg_ops();
 OpFamily linalg_matmul_ops();
 OpFamily math_ops();
-OpFamily nn_ops();
+OpFamily nn_activation_ops();
+OpFamily nn_avg_pool_ops();
+OpFamily nn_batch_norm_ops();
+OpFamily nn_bias_ops();
+OpFamily nn_conv2d_ops();
+OpFamily nn_conv3d_ops();
+OpFamily nn_loss_ops();
+OpFamily nn_max_pool_ops();
+OpFamily nn_max_pool3d_ops();
+OpFamily nn_softmax_ops();
 OpFamily random_ops();
 OpFamily reduce_ops();
 OpFamily reduce_arg_ops();
@@ -61,7 +70,16 @@ const OpRegistry& builtin_ops() {
         linalg_ops(),
         linalg_matmul_ops(),
         math_ops(),
-        nn_ops(),
+        nn_activation_ops(),
+        nn_avg_pool_ops(),
+        nn_batch_norm_ops(),
+        nn_bias_ops(),
+        nn_conv2d_ops(),
+        nn_conv3d_ops(),
+        nn_loss_ops(),
+        nn_max_pool_ops(),
+        nn_max_pool3d_ops(),
+        nn_softmax_ops(),
         random_ops(),
         reduce_ops(),
         reduce_arg_ops(),

@@ -1,0 +1,206 @@
+#include "ops/kernels/conv_float.h"
+
+#include <algorithm>
+
+#include "ops/kernels/conv_loops.h"
+
+namespace hub {
+namespace {
+
+using dnn::ConvKind;
+using dnn::Convolution;
+using dnn::ConvShape;
+
+// More shapes than this are made anew each time they come up.
+constexpr std::size_t kMaxPlans = 32;
+
+// oneDNN does about so much on one core.
+constexpr double kFlopsPerNs = 80;
+
+Tensor bytes(KernelContext& c, std::size_t size) {
+  return c.temporary(DType::kUint8, Shape{static_cast<std::int64_t>(size)});
+}
+
+// How many bands of rows an image is cut into: enough for a few threads, none shorter than
+// what is worth a thread. It follows from the shape alone, so that results do not depend on
+// the number of threads.
+std::int64_t band_count(const ConvShape& image) {
+  constexpr double kBandNs = 60'000;
+  constexpr std::int64_t kMaxBands = 16;
+  const auto worth = static_cast<std::int64_t>(image.flops() / kFlopsPerNs / kBandNs);
+  return std::clamp<std::int64_t>(std::min(worth, image.output[0]), 1, kMaxBands);
+}
+
+struct RowRange {
+  std::int64_t begin;
+  std::int64_t end;
+};
+
+// The convolution of output rows `rows`, and the first input row that it reads.
+std::optional<std::pair<ConvShape, std::int64_t>> band_shape(const ConvShape& image,
+                                                             RowRange rows) {
+  const std::int64_t first = rows.begin * image.stride[0] - image.before[0];
+  const std::int64_t last = (rows.end - 1) * image.stride[0] - image.before[0] +
+                            (image.kernel[0] - 1) * image.dilation[0];
+  const std::int64_t begin = std::max<std::int64_t>(first, 0);
+  const std::int64_t end = std::min(last + 1, image.input[0]);
+  if (begin >= end) return std::nullopt;
+  ConvShape band = image;
+  band.input[0] = end - begin;
+  band.output[0] = rows.end - rows.begin;
+  band.before[0] = begin - first;
+  return std::pair(band, begin);
+}
+
+}  // namespace
+
+std::shared_ptr<const FloatConvolution::Plan> FloatConvolution::plan_for(
+    const ConvShape& shape) const {
+  ConvShape image = shape;
+  image.batch = 1;
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = plans_.size(); i-- > 0;) {
+    if (!(plans_[i]->shape == image)) continue;
+    std::rotate(plans_.begin() + static_cast<std::ptrdiff_t>(i),
+                plans_.begin() + static_cast<std::ptrdiff_t>(i) + 1, plans_.end());
+    return plans_.back();
+  }
+  if (plans_.size() >= kMaxPlans) plans_.erase(plans_.begin());
+  plans_.push_back(make_plan(image));
+  return plans_.back();
+}
+
+std::shared_ptr<const FloatConvolution::Plan> FloatConvolution::make_plan(
+    const ConvShape& image) const {
+  auto plan = std::make_shared<Plan>();
+  plan->shape = image;
+  if (kind_ == ConvKind::kForward) add_bands(*plan);
+  if (plan->bands.empty()) {
+    plan->primitives.clear();
+    if (auto whole = Convolution::create(kind_, image)) {
+      plan->bands.push_back({whole.get(), 0, 0});
+      plan->primitives.push_back(std::move(whole));
+    }
+  }
+  for (const auto& primitive : plan->primitives)
+    plan->scratch_bytes = std::max(plan->scratch_bytes, primitive->scratch_bytes());
+  return plan;
+}
+
+// Leaves no bands where the image cannot be cut.
+void FloatConvolution::add_bands(Plan& plan) const {
+  const ConvShape& image = plan.shape;
+  const std::int64_t count = band_count(image);
+  if (count < 2) return;
+  const std::int64_t height = (image.output[0] + count - 1) / count;
+  std::int64_t in_row = image.in_channels, out_row = image.out_channels;
+  for (std::size_t i = 1; i < static_cast<std::size_t>(image.spatial_dims); ++i) {
+    in_row *= image.input[i];
+    out_row *= image.output[i];
+  }
+  std::vector<ConvShape> shapes;  // of the primitives
+  for (std::int64_t row = 0; row < image.output[0]; row += height) {
+    const auto band = band_shape(image, {row, std::min(row + height, image.output[0])});
+    if (!band) return plan.bands.clear();
+    const auto& [shape, first] = *band;
+    std::size_t index =
+        static_cast<std::size_t>(std::find(shapes.begin(), shapes.end(), shape) - shapes.begin());
+    if (index == shapes.size()) {
+      const Convolution* like = plan.primitives.empty() ? nullptr : plan.primitives.front().get();
+      auto primitive = Convolution::create(kind_, shape, {}, like);
+      if (primitive == nullptr) return plan.bands.clear();
+      shapes.push_back(shape);
+      plan.primitives.push_back(std::move(primitive));
+    }
+    plan.bands.push_back({plan.primitives[index].get(), first * in_row, row * out_row});
+  }
+}
+
+Tensor FloatConvolution::packed_filter(KernelContext& c, const Plan& plan,
+                                       const Tensor& filter) const {
+  const auto& by = plan.primitives.front();
+  const auto pack = [&](Tensor packed) {
+    by->pack(filter.data<float>(), plan.shape.out_channels, packed.mutable_raw_data());
+    return packed;
+  };
+  if (!stable_filter_) return pack(bytes(c, by->packed_bytes()));
+  const std::lock_guard lock(mutex_);
+  std::erase_if(packed_, [&](const PackedFilter& kept) {
+    return kept.filter.raw_data() != filter.raw_data();
+  });
+  for (const PackedFilter& kept : packed_) {
+    if (kept.by->packs_like(*by)) return kept.packed;
+  }
+  filter.buffer()->pin();
+  packed_.push_back(
+      {filter, by,
+       pack(Tensor(DType::kUint8, Shape{static_cast<std::int64_t>(by->packed_bytes())}))});
+  return packed_.back().packed;
+}
+
+void FloatConvolution::run(KernelContext& c, const ConvShape& shape, float* x, const Tensor& filter,
+                           float* y) const {
+  const std::shared_ptr<const Plan> plan = plan_for(shape);
+  if (plan->bands.empty()) {
+    if (kind_ == ConvKind::kForward)
+      return conv_forward_loops<float>(c, shape, x, filter.data<float>(), y);
+    return conv_backward_data_loops<float>(c, shape, filter.data<float>(), y, x);
+  }
+  Tensor packed = packed_filter(c, *plan, filter);
+  void* weights = packed.mutable_raw_data();
+  const auto bands = static_cast<std::int64_t>(plan->bands.size());
+  const std::int64_t in_size = shape.in_pixels() * shape.in_channels;
+  const std::int64_t out_size = shape.out_pixels() * shape.out_channels;
+  const double band_ns = plan->shape.flops() / kFlopsPerNs / static_cast<double>(bands);
+  c.parallel_for(shape.batch * bands, band_ns, [&](std::int64_t begin, std::int64_t end) {
+    Tensor scratch = bytes(c, plan->scratch_bytes);
+    for (std::int64_t i = begin; i < end; ++i) {
+      const Band& band = plan->bands[static_cast<std::size_t>(i % bands)];
+      band.primitive->run(x + i / bands * in_size + band.in_offset, weights, nullptr,
+                          y + i / bands * out_size + band.out_offset, scratch.mutable_raw_data());
+    }
+  });
+}
+
+void FloatConvolution::run_filter(KernelContext& c, const ConvShape& shape, const float* x,
+                                  const float* y, float* filter) const {
+  const std::shared_ptr<const Plan> plan = plan_for(shape);
+  if (plan->bands.empty()) return conv_backward_filter_loops<float>(c, shape, x, y, filter);
+  const Convolution& primitive = *plan->primitives.front();
+  // Images are added up in parts, whose number follows from the shape alone.
+  constexpr std::int64_t kMaxParts = 8;
+  const std::int64_t parts = std::min(shape.batch, kMaxParts);
+  const std::int64_t images = (shape.batch + parts - 1) / parts;
+  const std::int64_t size = shape.filter_elements();
+  const std::int64_t in_size = shape.in_pixels() * shape.in_channels;
+  const std::int64_t out_size = shape.out_pixels() * shape.out_channels;
+  Tensor sums = c.temporary(kFloat, Shape{parts, size});
+  float* sum = sums.mutable_data<float>();
+  std::fill_n(sum, parts * size, 0.0f);
+  const double part_ns = plan->shape.flops() / kFlopsPerNs * static_cast<double>(images);
+  c.parallel_for(parts, part_ns, [&](std::int64_t begin, std::int64_t end) {
+    Tensor scratch = bytes(c, plan->scratch_bytes);
+    Tensor packed = bytes(c, primitive.packed_bytes());
+    Tensor one = c.temporary(kFloat, Shape{size});
+    for (std::int64_t part = begin; part < end; ++part) {
+      float* total = sum + part * size;
+      const std::int64_t last = std::min((part + 1) * images, shape.batch);
+      for (std::int64_t image = part * images; image < last; ++image) {
+        primitive.run(const_cast<float*>(x) + image * in_size, packed.mutable_raw_data(), nullptr,
+                      const_cast<float*>(y) + image * out_size, scratch.mutable_raw_data());
+        primitive.unpack(packed.raw_data(), one.mutable_data<float>());
+        const float* gradient = one.data<float>();
+        for (std::int64_t i = 0; i < size; ++i) total[i] += gradient[i];
+      }
+    }
+  });
+  c.parallel_for(size, static_cast<double>(parts) * 0.3, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      float total = sum[i];
+      for (std::int64_t part = 1; part < parts; ++part) total += sum[part * size + i];
+      filter[i] = total;
+    }
+  });
+}
+
+}  // namespace hub

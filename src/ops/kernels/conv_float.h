@@ -1,0 +1,62 @@
+#pragma once
+
+// Convolutions of float32, channels last: through oneDNN where it is fast, else by loops.
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "ops/kernel.h"
+#include "ops/onednn_conv.h"
+
+namespace hub {
+
+// A convolution's primitives, remembered by shape, and its filter in their layout. Part of a
+// kernel: all functions are thread-safe.
+class FloatConvolution {
+ public:
+  // With a stable filter, what is derived from it is kept while its buffer is the same.
+  FloatConvolution(dnn::ConvKind kind, bool stable_filter)
+      : kind_(kind), stable_filter_(stable_filter) {}
+
+  // Forward: reads x and the filter, writes y.
+  // Backward data: reads the filter and y, the gradient, and writes x.
+  void run(KernelContext& c, const dnn::ConvShape& shape, float* x, const Tensor& filter,
+           float* y) const;
+  // Backward filter: reads x and y, the gradient, and writes the filter's gradient.
+  void run_filter(KernelContext& c, const dnn::ConvShape& shape, const float* x, const float* y,
+                  float* filter) const;
+
+ private:
+  // A part of one image: rows of its result.
+  struct Band {
+    const dnn::Convolution* primitive;
+    std::int64_t in_offset;  // in elements, from the image's first
+    std::int64_t out_offset;
+  };
+  // For one image of a shape.
+  struct Plan {
+    dnn::ConvShape shape;
+    std::vector<std::shared_ptr<const dnn::Convolution>> primitives;  // none: loops
+    std::vector<Band> bands;
+    std::size_t scratch_bytes = 0;
+  };
+  struct PackedFilter {
+    Tensor filter;
+    std::shared_ptr<const dnn::Convolution> by;
+    Tensor packed;
+  };
+
+  std::shared_ptr<const Plan> plan_for(const dnn::ConvShape& shape) const;
+  std::shared_ptr<const Plan> make_plan(const dnn::ConvShape& image) const;
+  void add_bands(Plan& plan) const;
+  Tensor packed_filter(KernelContext& c, const Plan& plan, const Tensor& filter) const;
+
+  const dnn::ConvKind kind_;
+  const bool stable_filter_;
+  mutable std::mutex mutex_;                                // guards what follows
+  mutable std::vector<std::shared_ptr<const Plan>> plans_;  // the one used last is last
+  mutable std::vector<PackedFilter> packed_;
+};
+
+}  // namespace hub

@@ -1,7 +1,0 @@
-#include "graph/op.h"
-
-namespace hub {
-
-OpFamily nn_ops() { return {}; }
-
-}  // namespace hub
