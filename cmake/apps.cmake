@@ -35,6 +35,7 @@ endfunction()
 tf1hub_add_program(tf1hub_cli cli CLI11::CLI11 spdlog::spdlog)
 if(TARGET tf1hub_cli)
   set_target_properties(tf1hub_cli PROPERTIES OUTPUT_NAME tf1hub)
+  target_compile_definitions(tf1hub_cli PRIVATE TF1HUB_VERSION="${PROJECT_VERSION}")
 endif()
 
 # All of tf1hub-replay but its main: the tests replay recorded cases too.

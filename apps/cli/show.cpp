@@ -1,0 +1,163 @@
+// tf1hub show: what a model is.
+
+#include <fmt/core.h>
+
+#include <memory>
+
+#include "base/strings.h"
+#include "cli/commands.h"
+#include "cli/table.h"
+#include "common/describe_json.h"
+#include "module/describe.h"
+#include "ops/builtin.h"
+
+namespace hub::cli {
+namespace {
+
+// Beyond this the table of variables is cut; --json lists all.
+constexpr std::size_t kMaxVariables = 40;
+constexpr std::size_t kLineWidth = 96;
+
+std::string format_text(ModelFormat format) {
+  switch (format) {
+    case ModelFormat::kTf1Hub: return "TF1 Hub module";
+    case ModelFormat::kSavedModelV1: return "SavedModel of TensorFlow 1";
+    case ModelFormat::kSavedModelV2: return "SavedModel of TensorFlow 2";
+    case ModelFormat::kGraphDef: return "graph";
+  }
+  return "";
+}
+
+std::string counted(std::uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", grouped(count), noun, count == 1 ? "" : "s");
+}
+
+void print_signature(const std::string& name, const Signature& signature) {
+  fmt::print("\n  signature {}\n", printable(name));
+  std::vector<std::vector<std::string>> rows;
+  const auto add = [&](const std::map<std::string, ValueInfo>& values, std::string_view direction) {
+    for (const auto& [key, info] : values) {
+      rows.push_back({std::string(direction), printable(key),
+                      info.dtype == DType::kInvalid ? "operation" : to_string(info)});
+    }
+  };
+  add(signature.inputs, "input");
+  add(signature.outputs, "output");
+  fmt::print("{}", aligned(rows, 4));
+}
+
+// Numbers of elements, and bytes of those that have a fixed size.
+void print_variables(const std::vector<ModelVariable>& variables) {
+  if (variables.empty()) return;
+  std::uint64_t elements = 0;
+  std::uint64_t bytes = 0;
+  std::vector<std::vector<std::string>> rows;
+  for (const ModelVariable& variable : variables) {
+    if (const auto shape = variable.shape.as_shape()) {
+      const auto count = static_cast<std::uint64_t>(shape->num_elements());
+      elements += count;
+      bytes += count * dtype_size(variable.dtype);
+    }
+    if (rows.size() == kMaxVariables) continue;
+    std::string notes = variable.trainable ? "trainable" : "";
+    if (variable.is_partitioned()) {
+      notes +=
+          fmt::format("{}in {}", notes.empty() ? "" : ", ", counted(variable.parts.size(), "part"));
+    }
+    rows.push_back({printable(variable.name), to_string(variable.dtype), to_string(variable.shape),
+                    std::move(notes)});
+  }
+  fmt::print("\n  {}, {}, {}\n{}", counted(variables.size(), "variable"),
+             counted(elements, "element"), size_text(bytes), aligned(rows, 4));
+  if (variables.size() > rows.size()) {
+    fmt::print("    ... and {} more (--json lists all)\n", variables.size() - rows.size());
+  }
+}
+
+// "Add 3, Cast, ..." in lines.
+void print_words(const std::vector<std::string>& words) {
+  std::string line = "   ";
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string word = words[i] + (i + 1 < words.size() ? "," : "");
+    if (line.size() + 1 + word.size() > kLineWidth) {
+      fmt::print("{}\n", line);
+      line = "   ";
+    }
+    line += " " + word;
+  }
+  fmt::print("{}\n", line);
+}
+
+void print_ops(const VariantDescription& variant) {
+  std::uint64_t nodes = 0;
+  std::vector<std::string> words;
+  for (const auto& [op, count] : variant.ops) {
+    nodes += static_cast<std::uint64_t>(count);
+    words.push_back(count == 1 ? printable(op) : fmt::format("{} {}", printable(op), count));
+  }
+  fmt::print("\n  {} of {}\n", counted(nodes, "node"), counted(words.size(), "op"));
+  print_words(words);
+  if (variant.unsupported_ops.empty()) return;
+  words.clear();
+  for (const std::string& op : variant.unsupported_ops) words.push_back(printable(op));
+  fmt::print("\n  {} not supported\n", counted(words.size(), "op"));
+  print_words(words);
+}
+
+void print_table(const std::string& path, const ModelDescription& description) {
+  fmt::print("{}\n  {}, {}", printable(path, 4096), format_text(description.format),
+             size_text(description.bytes));
+  if (!description.assets.empty()) fmt::print(", {}", counted(description.assets.size(), "asset"));
+  fmt::print("\n");
+  for (const VariantDescription& variant : description.variants) {
+    if (description.format != ModelFormat::kGraphDef) {
+      fmt::print("\ngraph {}{}\n", tags_text(variant.tags),
+                 variant.tags.empty() ? " (no tags)" : "");
+    }
+    for (const auto& [name, signature] : variant.signatures) print_signature(name, signature);
+    print_variables(variant.variables);
+    if (!variant.attachments.empty()) {
+      fmt::print("\n  {}\n", counted(variant.attachments.size(), "attachment"));
+      print_words(variant.attachments);
+    }
+    print_ops(variant);
+  }
+  if (description.assets.empty()) return;
+  fmt::print("\nassets\n");
+  for (const std::string& asset : description.assets) fmt::print("  {}\n", printable(asset, 4096));
+}
+
+struct ShowOptions {
+  std::string module;
+  bool json = false;
+};
+
+ExitStatus show(const ShowOptions& options) {
+  const ModelDescription description = describe(open_model(options.module), builtin_ops());
+  if (options.json) {
+    // Names may be bytes that are no UTF-8.
+    fmt::print("{}\n",
+               to_json(description).dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else {
+    print_table(options.module, description);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+CommandEntry add_show(CLI::App& program) {
+  auto options = std::make_shared<ShowOptions>();
+  CLI::App* command = program.add_subcommand(
+      "show", "Say what a module is: graphs, signatures, variables, assets, ops");
+  command->add_option("MODULE", options->module, "Folder of a module or SavedModel, or graph file")
+      ->required();
+  command->add_flag("--json", options->json, "Print one JSON object");
+  command->footer(examples_text({
+      "tf1hub show examples/data/text-embedding-en-64/module",
+      "tf1hub show --json frozen_graph.pb",
+  }));
+  return {command, [options] { return show(*options); }};
+}
+
+}  // namespace hub::cli

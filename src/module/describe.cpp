@@ -1,0 +1,62 @@
+#include "module/describe.h"
+
+#include <algorithm>
+#include <set>
+
+#include "format/module_def.h"
+#include "module/attachments.h"
+#include "module/signature.h"
+
+namespace hub {
+namespace {
+
+// Ops that move values (Switch, Merge...) have no kernels: the executor is theirs.
+bool is_supported(const std::string& name, const OpRegistry& registry) {
+  const Op* op = registry.find(name);
+  return op != nullptr &&
+         (op->def().kernel != nullptr || op->def().control_flow != ControlFlow::kNone);
+}
+
+void count_ops(const GraphDef& graph, VariantDescription& description, const OpRegistry& registry) {
+  std::set<std::string> functions;
+  for (const FunctionDef& function : graph.library.functions) {
+    functions.insert(function.signature.name);
+    for (const NodeDef& node : function.nodes) ++description.ops[node.op];
+  }
+  for (const NodeDef& node : graph.nodes) ++description.ops[node.op];
+  for (const auto& [name, count] : description.ops) {
+    // A node may call a function by using its name as the op's.
+    if (!functions.contains(name) && !is_supported(name, registry)) {
+      description.unsupported_ops.push_back(name);
+    }
+  }
+}
+
+}  // namespace
+
+VariantDescription describe(const MetaGraph& meta_graph, const OpRegistry& registry,
+                            std::string_view place) {
+  VariantDescription description;
+  description.tags = meta_graph.tags;
+  std::sort(description.tags.begin(), description.tags.end());
+  for (const auto& [name, signature] : meta_graph.signatures) {
+    description.signatures.emplace(name, bind_signature(name, signature).info());
+  }
+  description.variables = variables_of(meta_graph, place);
+  for (const auto& [key, message] : attachments_of(meta_graph, place)) {
+    description.attachments.push_back(key);
+  }
+  count_ops(meta_graph.graph, description, registry);
+  return description;
+}
+
+ModelDescription describe(const Model& model, const OpRegistry& registry) {
+  ModelDescription description{
+      .format = model.format, .variants = {}, .assets = model.assets, .bytes = model.bytes};
+  for (const MetaGraph& variant : model.variants) {
+    description.variants.push_back(describe(variant, registry, model.path));
+  }
+  return description;
+}
+
+}  // namespace hub
