@@ -10,7 +10,7 @@ Shapes unchanged_shape(ShapeContext& c) {
   return Shapes(static_cast<std::size_t>(c.num_outputs()), c.input(0));
 }
 
-Shapes scalar_shape(ShapeContext& c) { return Shapes(static_cast<std::size_t>(c.num_outputs()), PartialShape{{}}); }
+Shapes scalar_shape(ShapeContext& c) { return Shapes(static_cast<std::size_t>(c.num_outputs()), PartialShape(Shape())); }
 
 Shapes unknown_shape(ShapeContext& c) { return Shapes(static_cast<std::size_t>(c.num_outputs())); }
 

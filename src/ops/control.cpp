@@ -21,7 +21,7 @@ Shapes merge_shape(ShapeContext& c) {
   PartialShape shape = c.input(0);
   for (int i = 0; i < c.num_inputs(); ++i) {
     const OutputId source = c.node().inputs[static_cast<std::size_t>(i)];
-    if (!source.is_valid()) return {PartialShape(), PartialShape{{}}};
+    if (!source.is_valid()) return {PartialShape(), PartialShape(Shape())};
     const PartialShape& other = c.input(i);
     if (!shape.has_rank() || !other.has_rank() || shape.rank() != other.rank()) {
       shape = PartialShape();
@@ -34,7 +34,7 @@ Shapes merge_shape(ShapeContext& c) {
     shape = PartialShape(dims);
   }
   if (c.input_handle(0)) c.set_output_handle(0, *c.input_handle(0));
-  return {shape, PartialShape{{}}};
+  return {shape, PartialShape(Shape())};
 }
 
 Shapes passed_shape(ShapeContext& c) {

@@ -102,7 +102,7 @@ class AssertKernel final : public Kernel {
 
 Shapes stack_shape(ShapeContext& c) {
   c.with_rank(0, 0);
-  return {PartialShape{{}}};
+  return {PartialShape(Shape())};
 }
 Shapes push_shape(ShapeContext& c) { return {c.input(1)}; }
 Shapes assert_shape(ShapeContext&) { return {}; }

@@ -423,10 +423,10 @@ Shapes array_shape(ShapeContext& c) {
   if (c.attr<bool>("identical_element_shapes")) {
     c.set_output_handle(0, {c.attr<DType>("dtype"), c.attr<PartialShape>("element_shape")});
   }
-  return {PartialShape{{}}, PartialShape{{}}};
+  return {PartialShape(Shape()), PartialShape(Shape())};
 }
-Shapes two_scalars(ShapeContext&) { return {PartialShape{{}}, PartialShape{{}}}; }
-Shapes flow_shape(ShapeContext&) { return {PartialShape{{}}}; }
+Shapes two_scalars(ShapeContext&) { return {PartialShape(Shape()), PartialShape(Shape())}; }
+Shapes flow_shape(ShapeContext&) { return {PartialShape(Shape())}; }
 Shapes no_outputs(ShapeContext&) { return {}; }
 Shapes gather_shape(ShapeContext& c) {
   const PartialShape indices = c.with_rank(1, 1);

@@ -374,9 +374,9 @@ class ConcatListsKernel final : public Kernel {
 };
 
 Shapes list_shape(ShapeContext& c) {
-  return {c.num_outputs() > 0 ? PartialShape{{}} : PartialShape()};
+  return {c.num_outputs() > 0 ? PartialShape(Shape()) : PartialShape()};
 }
-Shapes pop_shape(ShapeContext& c) { return {PartialShape{{}}, c.input_as_shape(1)}; }
+Shapes pop_shape(ShapeContext& c) { return {PartialShape(Shape()), c.input_as_shape(1)}; }
 Shapes item_shape(ShapeContext& c) { return {c.input_as_shape(2)}; }
 Shapes passed_lists_shape(ShapeContext& c) { return {c.input(0)}; }
 Shapes element_shape_shape(ShapeContext&) { return {PartialShape()}; }

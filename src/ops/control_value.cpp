@@ -108,7 +108,7 @@ Shapes print_v2_shape(ShapeContext& c) {
   c.with_rank(0, 0);
   return {};
 }
-Shapes scalar_output(ShapeContext&) { return {PartialShape{{}}}; }
+Shapes scalar_output(ShapeContext&) { return {PartialShape(Shape())}; }
 Shapes optional_shapes(ShapeContext& c) {
   const auto& declared = c.attr<AttrList>("output_shapes").shapes;
   Shapes shapes(static_cast<std::size_t>(c.num_outputs()));

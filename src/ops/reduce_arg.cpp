@@ -15,10 +15,10 @@ Shapes arg_shape(ShapeContext& c) {
   if (!input.has_rank()) return {PartialShape{}};
   const Tensor* axis_value = c.input_value(1);
   if (axis_value == nullptr) {
-    return {input.rank() <= 1 ? PartialShape{{}} : PartialShape::unknown_dims(input.rank() - 1)};
+    return {input.rank() <= 1 ? PartialShape(Shape()) : PartialShape::unknown_dims(input.rank() - 1)};
   }
   // TensorFlow lets a scalar pass here, and refuses it when it runs.
-  if (input.rank() == 0) return {PartialShape{{}}};
+  if (input.rank() == 0) return {PartialShape(Shape())};
   const std::int64_t given = axis_value->dtype() == DType::kInt16
                                  ? axis_value->scalar<std::int16_t>()
                              : axis_value->dtype() == kInt32 ? axis_value->scalar<std::int32_t>()

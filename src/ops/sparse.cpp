@@ -242,7 +242,7 @@ void fill_empty_rows_grad(KernelContext& context) {
 }
 
 Shapes fill_empty_rows_grad_shape(ShapeContext& c) {
-  return {c.with_rank(0, 1), PartialShape{{}}};
+  return {c.with_rank(0, 1), PartialShape(Shape())};
 }
 
 // The new shape with its -1 replaced by what the size leaves.

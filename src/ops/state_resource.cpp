@@ -31,7 +31,7 @@ HandleFact variable_fact(ShapeContext& c, DType dtype) {
 
 Shapes handle_shape(ShapeContext& c) {
   c.set_output_handle(0, {c.attr<DType>("dtype"), c.attr<PartialShape>("shape")});
-  return {PartialShape{{}}};
+  return {PartialShape(Shape())};
 }
 
 Shapes read_shape(ShapeContext& c) { return {variable_fact(c, c.attr<DType>("dtype")).shape}; }
@@ -48,7 +48,7 @@ Shapes handle_only_shape(ShapeContext& c) {
 
 Shapes is_initialized_shape(ShapeContext& c) {
   c.with_rank(0, 0);
-  return {PartialShape{{}}};
+  return {PartialShape(Shape())};
 }
 
 Shapes variable_shape_shape(ShapeContext& c) {
