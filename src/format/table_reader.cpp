@@ -74,12 +74,14 @@ class TableReader {
   }
 
   // The contents of a block, in the file or, unpacked, in `storage`.
-  std::string_view read_block(const BlockHandle& handle, std::string& storage) const {
+  std::string_view read_block(const BlockHandle& handle, std::string& storage) {
     const std::uint64_t available = bytes_.size() - kTableFooterBytes;
     if (handle.offset > available || handle.size > available - handle.offset ||
         available - handle.offset - handle.size < kTrailerBytes) {
       fail("A block must lie inside the table.", handle.offset);
     }
+    blocks_bytes_ += handle.size + kTrailerBytes;
+    if (blocks_bytes_ > available) fail("Blocks must not overlap.", handle.offset);
     const std::string_view checked = bytes_.substr(handle.offset, handle.size + 1);
     const std::uint32_t stored = read_uint32(checked.data() + checked.size());
     if (mask_crc(crc32c(checked)) != stored) {
@@ -129,6 +131,7 @@ class TableReader {
 
   std::string_view bytes_;
   std::string_view place_;
+  std::uint64_t blocks_bytes_ = 0;  // of the blocks read so far: bounds the work
 };
 
 }  // namespace
