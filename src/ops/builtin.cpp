@@ -24,7 +24,11 @@ OpFamily hash_bucket_ops();
 OpFamily image_ops();
 OpFamily linalg_ops();
 OpFamily linalg_matmul_ops();
-OpFamily math_ops();
+OpFamily math_arithmetic_ops();
+OpFamily math_compare_ops();
+OpFamily math_division_ops();
+OpFamily math_transcendental_ops();
+OpFamily math_unary_ops();
 OpFamily nn_activation_ops();
 OpFamily nn_avg_pool_ops();
 OpFamily nn_batch_norm_ops();
@@ -69,7 +73,11 @@ const OpRegistry& builtin_ops() {
         image_ops(),
         linalg_ops(),
         linalg_matmul_ops(),
-        math_ops(),
+        math_arithmetic_ops(),
+        math_compare_ops(),
+        math_division_ops(),
+        math_transcendental_ops(),
+        math_unary_ops(),
         nn_activation_ops(),
         nn_avg_pool_ops(),
         nn_batch_norm_ops(),

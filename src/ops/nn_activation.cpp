@@ -95,9 +95,10 @@ void compute_relu6_grad(KernelContext& c) {
   });
 }
 
+// TensorFlow's are exp(x) - 1, not expm1(x): near zero nothing is left.
 void compute_elu(KernelContext& c) {
   dispatch(Floats{}, c.input(0).dtype(), [&]<class T>() {
-    map_elements<T>(c, kExpNs, [](auto x) { return x < 0 ? std::expm1(x) : x; });
+    map_elements<T>(c, kExpNs, [](auto x) { return x < 0 ? std::exp(x) - 1 : x; });
   });
 }
 
@@ -173,12 +174,7 @@ class LeakyReluKernel final : public Kernel {
   void compute(KernelContext& c) const override {
     dispatch(Floats{}, c.input(0).dtype(), [&]<class T>() {
       const auto alpha = static_cast<Wide<T>>(static_cast<T>(alpha_));
-      if (alpha < 1) {
-        // The larger one, as TensorFlow's: it matters for a negative alpha.
-        map_elements<T>(c, kCheapNs, [alpha](auto x) { return x < x * alpha ? x * alpha : x; });
-      } else {
-        map_elements<T>(c, kCheapNs, [alpha](auto x) { return x > 0 ? x : x * alpha; });
-      }
+      map_elements<T>(c, kCheapNs, [alpha](auto x) { return x > 0 ? x : x * alpha; });
     });
   }
 

@@ -266,7 +266,6 @@ Shapes conv_shape_rule(ShapeContext& c, int spatial_dims, bool depthwise) {
   dims[0] = input.dim(0);
   std::int64_t& channels = dims[static_cast<std::size_t>(layout.channel_axis())];
   if (depthwise) {
-    check_depthwise_strides(op, window);
     const std::int64_t common = merge_dims(depth, filter_depth, "The depths of input and filter");
     if (common >= 0 && width >= 0)
       channels = mul_or_throw(common, width, "The number of output channels");

@@ -65,6 +65,7 @@ class FunctionRuntime::Instance final : public FunctionInstance {
             request.fetches = body_->outputs;
             request.targets = body_->targets;
             request.passes = runtime_.passes_;
+            request.raise_loops = runtime_.raise_loops_;
             plan_ = std::make_unique<Plan>(body_->graph, request, runtime_.resources_, &runtime_);
           },
           [&] { return cat("in function \"", name_, "\""); });
@@ -79,8 +80,8 @@ class FunctionRuntime::Instance final : public FunctionInstance {
   mutable std::unique_ptr<Plan> plan_;
 };
 
-FunctionRuntime::FunctionRuntime(const GraphData& library, ResourceManager& resources, bool passes)
-    : library_(library), resources_(resources), passes_(passes) {}
+FunctionRuntime::FunctionRuntime(const GraphData& library, ResourceManager& resources, bool passes, bool raise_loops)
+    : library_(library), resources_(resources), passes_(passes), raise_loops_(raise_loops) {}
 
 FunctionRuntime::~FunctionRuntime() = default;
 

@@ -14,7 +14,7 @@ namespace hub {
 // The functions of a graph, each instantiation planned at its first call. Thread-safe.
 class FunctionRuntime final : public FunctionFinder {
  public:
-  FunctionRuntime(const GraphData& library, ResourceManager& resources, bool passes);
+  FunctionRuntime(const GraphData& library, ResourceManager& resources, bool passes, bool raise_loops);
   ~FunctionRuntime() override;
 
   std::shared_ptr<const FunctionInstance> find(const FunctionRef& function) override;
@@ -24,6 +24,7 @@ class FunctionRuntime final : public FunctionFinder {
   const GraphData& library_;
   ResourceManager& resources_;
   const bool passes_;
+  const bool raise_loops_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Instance>> instances_;
 };

@@ -36,11 +36,17 @@ struct PlanEdge {
   int output = 0;  // of the source
 };
 
+struct Loop;
+
 struct PlanRequest {
   std::vector<OutputId> feeds;
   std::vector<OutputId> fetches;
   std::vector<int> targets;
   bool passes = true;
+  bool raise_loops = true;  // well-formed v1 loops run as structured ones
+  // Loops that were raised already, by the number in the attribute of their nodes. Shared
+  // between a plan and the plans of its loops.
+  std::shared_ptr<std::vector<std::shared_ptr<const Loop>>> loops = nullptr;
 };
 
 // Values of one run; kept between runs so that these allocate nothing.

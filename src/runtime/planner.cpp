@@ -2,14 +2,20 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 
 #include "base/errors.h"
 #include "graph/shape_context.h"
+#include "graph/loops.h"
 #include "runtime/folding.h"
+#include "runtime/loop_kernel.h"
 #include "runtime/plan.h"
 
 namespace hub {
 namespace {
+
+// A loop that was raised; its attribute "loop" is the index in PlanRequest::loops.
+constexpr std::string_view kLoopOp = "_Loop";
 
 // A function whose name stands where an op's stands.
 class CallKernel final : public Kernel {
@@ -43,14 +49,15 @@ void for_each_source(const Node& node, Visit&& visit) {
 
 class Planner {
  public:
-  Planner(const GraphData& source, const PlanRequest& request, ResourceManager& resources, FunctionFinder* functions,
+  Planner(const GraphData& source, PlanRequest request, ResourceManager& resources, FunctionFinder* functions,
           Plan& plan)
-      : source_(source), request_(request), resources_(resources), functions_(functions), plan_(plan), graph_(plan.graph_) {}
+      : source_(source), request_(std::move(request)), resources_(resources), functions_(functions), plan_(plan), graph_(plan.graph_) {}
 
   void run() {
     graph_.functions = source_.functions;
     graph_.function_gradients = source_.function_gradients;
     copy_needed_nodes();
+    if (request_.raise_loops) raise_loops();
     if (request_.passes) fold_constants(graph_, resources_, functions_);
     find_kept_nodes();
     order_nodes();
@@ -130,6 +137,66 @@ class Planner {
     for (const int target : request_.targets) targets_.push_back(copies[static_cast<std::size_t>(target)]);
   }
 
+  // Replaces well-formed loops by one node each, innermost first.
+  void raise_loops() {
+    const bool any = std::ranges::any_of(graph_.nodes(), [](const Node& node) { return control_flow(node) == ControlFlow::kEnter; });
+    if (!any) return;
+    if (request_.loops == nullptr) request_.loops = std::make_shared<std::vector<std::shared_ptr<const Loop>>>();
+    while (true) {
+      find_kept_nodes();
+      bool raised = false;
+      for (Loop& loop : find_innermost_loops(graph_, kept_)) raised |= raise_loop(std::move(loop));
+      if (!raised) return;
+    }
+  }
+
+  bool raise_loop(Loop loop) {
+    const auto needed_inside = [&](int node) {
+      return std::ranges::count(loop.nodes, node) > 0 && control_flow(graph_.node(node)) != ControlFlow::kExit;
+    };
+    for (const OutputId fetch : fetches_) {
+      if (needed_inside(fetch.node)) return false;
+    }
+    for (const int target : targets_) {
+      if (needed_inside(target)) return false;
+    }
+    Node node;
+    node.name = graph_.unique_name(loop.frame_name);
+    node.op_name = std::string(kLoopOp);
+    node.attrs["loop"] = AttrValue(static_cast<std::int64_t>(request_.loops->size()));
+    for (const LoopVariable& variable : loop.variables) {
+      node.inputs.push_back(graph_.node(variable.enter).inputs[0]);
+      OutputFact fact = graph_.fact({variable.merge, 0});
+      fact.partial_value.reset();
+      node.outputs.push_back(std::move(fact));
+    }
+    node.inputs.insert(node.inputs.end(), loop.captured.begin(), loop.captured.end());
+    node.control_inputs.assign(loop.control_inputs.begin(), loop.control_inputs.end());
+    redirect_exits(loop, graph_.add_copy(std::move(node)));
+    request_.loops->push_back(std::make_shared<const Loop>(std::move(loop)));
+    return true;
+  }
+
+  void redirect_exits(const Loop& loop, int loop_node) {
+    std::map<int, int> variable_of;  // Exit -> variable
+    for (std::size_t i = 0; i < loop.variables.size(); ++i) {
+      for (const int exit : loop.variables[i].exits) variable_of[exit] = static_cast<int>(i);
+    }
+    const auto redirect = [&](OutputId& output) {
+      if (const auto found = variable_of.find(output.node); found != variable_of.end()) output = {loop_node, found->second};
+    };
+    const auto redirect_node = [&](std::int32_t& node) {
+      if (variable_of.contains(node)) node = loop_node;
+    };
+    for (int i = 0; i < graph_.num_nodes(); ++i) {
+      Node& node = graph_.mutable_node(i);
+      for (OutputId& input : node.inputs) redirect(input);
+      for (std::int32_t& control : node.control_inputs) redirect_node(control);
+    }
+    for (OutputId& fetch : fetches_) redirect(fetch);
+    for (int& target : targets_) redirect_node(target);
+  }
+
   // What is left after folding: constants became Const nodes, their inputs may be unused.
   void find_kept_nodes() {
     kept_.assign(static_cast<std::size_t>(graph_.num_nodes()), false);
@@ -202,6 +269,7 @@ class Planner {
   void find_writers() {
     for (const int index : order_) {
       const Node& node = graph_.node(index);
+      if (node.op == nullptr) plan_writes_variables_ |= takes_state(node);
       if (node.op == nullptr || node.op->def().reads_variables_only) continue;
       if (node.op->def().stateful && takes_state(node)) plan_writes_variables_ = true;
       for (const ArgDef& arg : node.op->schema().inputs) plan_writes_variables_ |= arg.is_ref;
@@ -284,7 +352,10 @@ class Planner {
   void make_kernel(PlanNode& plan_node) {
     const Node& node = *plan_node.node;
     const KernelInit init(graph_, node, resources_, functions_, stable_inputs(node));
-    if (node.op == nullptr && graph_.functions.contains(node.op_name)) {
+    if (node.op == nullptr && node.op_name == kLoopOp) {
+      const auto index = static_cast<std::size_t>(init.attr<std::int64_t>("loop"));
+      plan_node.kernel = std::make_unique<LoopKernel>(*request_.loops->at(index), request_, resources_, functions_);
+    } else if (node.op == nullptr && graph_.functions.contains(node.op_name)) {
       plan_node.kernel = std::make_unique<CallKernel>(init);
     } else if (node.op == nullptr) {
       throw unimplemented("The op is not supported. Details: \"", printable(node.op_name), "\".");
@@ -346,7 +417,7 @@ class Planner {
   }
 
   const GraphData& source_;
-  const PlanRequest& request_;
+  PlanRequest request_;
   ResourceManager& resources_;
   FunctionFinder* functions_;
   Plan& plan_;

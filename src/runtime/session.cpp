@@ -22,7 +22,7 @@ struct PlanKey {
 
 struct Engine::State {
   State(const GraphData& graph, const EngineOptions& engine_options)
-      : options(engine_options), functions(graph, resources, engine_options.passes) {}
+      : options(engine_options), functions(graph, resources, engine_options.passes, engine_options.executor == ExecutorKind::kStructured) {}
 
   EngineOptions options;
   ResourceManager resources;
@@ -103,6 +103,7 @@ std::vector<Tensor> Engine::run(std::span<const EngineFeed> feeds, std::span<con
   request.fetches.assign(fetches.begin(), fetches.end());
   request.targets.assign(targets.begin(), targets.end());
   request.passes = state_->options.passes;
+  request.raise_loops = state_->options.executor == ExecutorKind::kStructured;
   const auto plan = find_plan(graph_, state_->mutex, state_->plans, std::move(request), state_->resources, state_->functions);
 
   Step step;
@@ -153,6 +154,7 @@ void Engine::prepare(std::span<const OutputId> feeds, std::span<const OutputId> 
   request.fetches.assign(fetches.begin(), fetches.end());
   request.targets.assign(targets.begin(), targets.end());
   request.passes = state_->options.passes;
+  request.raise_loops = state_->options.executor == ExecutorKind::kStructured;
   find_plan(graph_, state_->mutex, state_->plans, std::move(request), state_->resources, state_->functions);
 }
 

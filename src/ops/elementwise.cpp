@@ -1,0 +1,202 @@
+#include "ops/elementwise.h"
+
+#include <algorithm>
+
+#include "base/errors.h"
+
+namespace hub {
+namespace {
+
+template <class Narrow>
+using WideType = std::conditional_t<
+    std::is_same_v<Narrow, Half> || std::is_same_v<Narrow, BFloat16>, float,
+    std::conditional_t<std::is_same_v<Narrow, std::uint32_t>, std::int64_t, std::int32_t>>;
+
+using NarrowTypes =
+    TypeList<Half, BFloat16, std::int8_t, std::int16_t, std::uint8_t, std::uint16_t, std::uint32_t>;
+
+// Bools are computed with as bytes that are 0 or 1.
+DType stored(DType dtype) { return dtype == DType::kBool ? DType::kUint8 : storage_dtype(dtype); }
+
+// One operand of an elementwise computation.
+struct Operand {
+  explicit Operand(const Tensor& tensor)
+      : dtype(tensor.dtype()),
+        data(static_cast<const std::byte*>(tensor.raw_data())),
+        size(dtype_size(tensor.dtype())),
+        widens(wide_dtype(dtype) != stored(dtype)) {}
+
+  DType dtype;
+  const std::byte* data;
+  std::size_t size;  // of an element
+  bool widens;
+};
+
+// The elements in their wide type, in `scratch` where they must be converted.
+const void* wide_elements(const Operand& operand, const void* data, std::int64_t count,
+                          Broadcast::Scratch& scratch) {
+  if (!operand.widens) return data;
+  widen(operand.dtype, data, count, scratch.bytes);
+  return scratch.bytes;
+}
+
+// Where results of a loop go: straight to the output, or through a block that is narrowed.
+class ResultBlocks {
+ public:
+  // A result of the operands' own dtype comes out of the loop in the wide type.
+  ResultBlocks(Tensor& result, const Operand& operand)
+      : dtype_(result.dtype()),
+        data_(static_cast<std::byte*>(result.mutable_raw_data())),
+        size_(dtype_size(result.dtype())),
+        narrows_(operand.widens && result.dtype() == operand.dtype) {}
+
+  std::byte* place(std::int64_t i) const { return data_ + static_cast<std::size_t>(i) * size_; }
+  void* begin(std::int64_t first, Broadcast::Scratch& scratch) const {
+    return narrows_ ? static_cast<void*>(scratch.bytes) : place(first);
+  }
+  void end(std::int64_t first, std::int64_t count, const Broadcast::Scratch& scratch) const {
+    if (narrows_) narrow(dtype_, scratch.bytes, count, place(first));
+  }
+
+ private:
+  DType dtype_;
+  std::byte* data_;
+  std::size_t size_;
+  bool narrows_;
+};
+
+Error no_loop(const KernelContext& context, DType dtype) {
+  return unimplemented(context.node().op_name, ": there is no kernel for dtype ", dtype, ".");
+}
+
+void run_blocks(const Broadcast& broadcast, const Operand& x, const Operand& y,
+                const ResultBlocks& result, BinaryLoop loop, std::int64_t begin, std::int64_t end) {
+  Broadcast::Scratch gathered_x, gathered_y, wide_x, wide_y, out;
+  for (std::int64_t n; begin < end; begin += n) {
+    n = broadcast.block(begin, end);
+    const auto xs = broadcast.operand(0, x.data, x.size, begin, n, gathered_x);
+    const auto ys = broadcast.operand(1, y.data, y.size, begin, n, gathered_y);
+    const void* a = wide_elements(x, xs.data, xs.repeated ? 1 : n, wide_x);
+    const void* b = wide_elements(y, ys.data, ys.repeated ? 1 : n, wide_y);
+    void* to = result.begin(begin, out);
+    loop(a, b, to, n,
+         xs.repeated   ? Repeated::kFirst
+         : ys.repeated ? Repeated::kSecond
+                       : Repeated::kNone);
+    result.end(begin, n, out);
+  }
+}
+
+void run_loop(KernelContext& context, const Broadcast& broadcast, const Operand& x,
+              const Operand& y, Tensor& result, BinaryLoop loop, double cost_ns) {
+  const ResultBlocks blocks(result, x);
+  const bool whole = !x.widens && (broadcast.is_direct(0) || broadcast.is_repeated(0)) &&
+                     (broadcast.is_direct(1) || broadcast.is_repeated(1));
+  const Repeated repeated = broadcast.is_repeated(0)   ? Repeated::kFirst
+                            : broadcast.is_repeated(1) ? Repeated::kSecond
+                                                       : Repeated::kNone;
+  context.parallel_for(result.num_elements(), cost_ns, [&](std::int64_t begin, std::int64_t end) {
+    if (!whole) return run_blocks(broadcast, x, y, blocks, loop, begin, end);
+    const auto at = [&](const Operand& operand, int i) {
+      return operand.data +
+             (broadcast.is_direct(i) ? static_cast<std::size_t>(begin) * operand.size : 0);
+    };
+    loop(at(x, 0), at(y, 1), blocks.place(begin), end - begin, repeated);
+  });
+}
+
+}  // namespace
+
+DType wide_dtype(DType dtype) {
+  switch (stored(dtype)) {
+    case DType::kFloat16:
+    case DType::kBfloat16: return DType::kFloat32;
+    case DType::kInt8:
+    case DType::kInt16:
+    case DType::kUint8:
+    case DType::kUint16: return DType::kInt32;
+    case DType::kUint32: return DType::kInt64;
+    default: return stored(dtype);
+  }
+}
+
+void widen(DType dtype, const void* source, std::int64_t count, void* target) {
+  dispatch(NarrowTypes{}, stored(dtype), [&]<class T>() {
+    const auto* from = static_cast<const T*>(source);
+    auto* to = static_cast<WideType<T>*>(target);
+    for_lanes(count, [=](std::int64_t i) { to[i] = static_cast<WideType<T>>(from[i]); });
+  });
+}
+
+void narrow(DType dtype, const void* source, std::int64_t count, void* target) {
+  dispatch(NarrowTypes{}, stored(dtype), [&]<class T>() {
+    const auto* from = static_cast<const WideType<T>*>(source);
+    auto* to = static_cast<T*>(target);
+    for_lanes(count, [=](std::int64_t i) { to[i] = static_cast<T>(from[i]); });
+  });
+}
+
+void run_unary(KernelContext& context, const Loops<UnaryLoop>& loops, double cost_ns) {
+  const Tensor& x = context.input(0);
+  if (loops.find(x.dtype()) == nullptr) throw no_loop(context, x.dtype());
+  run_unary(context, x, context.output_in_place(0, 0, x.shape()), loops, cost_ns);
+}
+
+void run_unary(KernelContext& context, const Tensor& x, Tensor& result,
+               const Loops<UnaryLoop>& loops, double cost_ns) {
+  const UnaryLoop loop = loops.find(x.dtype());
+  if (loop == nullptr) throw no_loop(context, x.dtype());
+  const Operand operand(x);
+  const ResultBlocks blocks(result, operand);
+  context.parallel_for(x.num_elements(), cost_ns, [&](std::int64_t begin, std::int64_t end) {
+    const auto at = [&](std::int64_t i) {
+      return operand.data + static_cast<std::size_t>(i) * operand.size;
+    };
+    if (!operand.widens) return loop(at(begin), blocks.place(begin), end - begin);
+    Broadcast::Scratch wide, out;
+    for (std::int64_t n; begin < end; begin += n) {
+      n = std::min(Broadcast::kBlock, end - begin);
+      loop(wide_elements(operand, at(begin), n, wide), blocks.begin(begin, out), n);
+      blocks.end(begin, n, out);
+    }
+  });
+}
+
+void run_binary(KernelContext& context, const Loops<BinaryLoop>& loops, double cost_ns) {
+  const Tensor& x = context.input(0);
+  const Tensor& y = context.input(1);
+  const Broadcast broadcast(context.node().op_name, {&x.shape(), &y.shape()});
+  if (loops.find(x.dtype()) == nullptr) throw no_loop(context, x.dtype());
+  run_binary(context, broadcast, x, y, binary_output(context, broadcast), loops, cost_ns);
+}
+
+void run_binary(KernelContext& context, const Broadcast& broadcast, const Tensor& x,
+                const Tensor& y, Tensor& result, const Loops<BinaryLoop>& loops, double cost_ns) {
+  const BinaryLoop loop = loops.find(x.dtype());
+  if (loop == nullptr) throw no_loop(context, x.dtype());
+  run_loop(context, broadcast, Operand(x), Operand(y), result, loop, cost_ns);
+}
+
+void run_native(KernelContext& context, BinaryLoop loop, double cost_ns) {
+  const Tensor& x = context.input(0);
+  const Tensor& y = context.input(1);
+  const Broadcast broadcast(context.node().op_name, {&x.shape(), &y.shape()});
+  Operand a(x), b(y);
+  a.widens = b.widens = false;
+  run_loop(context, broadcast, a, b, binary_output(context, broadcast), loop, cost_ns);
+}
+
+void run_same_size(KernelContext& context, const Loops<BinaryLoop>& loops, double cost_ns) {
+  const Tensor& x = context.input(0);
+  const Tensor y = context.input(1);
+  if (x.num_elements() != y.num_elements()) {
+    throw invalid_argument(context.node().op_name,
+                           ": the inputs must have as many elements. Details: ", x.shape(), " and ",
+                           y.shape(), ".");
+  }
+  const Broadcast broadcast(context.node().op_name, {&x.shape(), &x.shape()});
+  Tensor& result = context.output_in_place(0, 0, x.shape());
+  run_binary(context, broadcast, x, y.reshaped(x.shape()), result, loops, cost_ns);
+}
+
+}  // namespace hub

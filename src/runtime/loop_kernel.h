@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+
+#include "graph/loops.h"
+#include "ops/kernel.h"
+#include "runtime/plan.h"
+
+namespace hub {
+
+// Runs a v1 loop that was raised to structure: its variables are moved through the body,
+// which may write them in place. Inputs: the variables' first values, then what is captured.
+class LoopKernel final : public Kernel {
+ public:
+  LoopKernel(const Loop& loop, const PlanRequest& outer, ResourceManager& resources, FunctionFinder* functions);
+  void compute(KernelContext& context) const override;
+
+ private:
+  std::size_t num_variables_;
+  std::unique_ptr<Plan> condition_;
+  std::unique_ptr<Plan> body_;
+};
+
+}  // namespace hub
