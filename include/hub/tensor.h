@@ -147,6 +147,7 @@ class HUB_EXPORT PartialShape {
   PartialShape(std::initializer_list<std::int64_t> dims) : PartialShape(std::vector(dims)) {}
   explicit PartialShape(std::vector<std::int64_t> dims);
   PartialShape(const Shape& shape);  // NOLINT: a full shape is a partial one
+  static PartialShape scalar() { return PartialShape(std::vector<std::int64_t>{}); }
   static PartialShape unknown_rank() { return {}; }
   static PartialShape unknown_dims(int rank) { return PartialShape(std::vector<std::int64_t>(static_cast<std::size_t>(rank), -1)); }
 

@@ -111,7 +111,7 @@ Shapes equal_shape(ShapeContext& c) {
   try {
     return {broadcast(x, y)};
   } catch (const Error&) {
-    return {PartialShape{{}}};
+    return {PartialShape::scalar()};
   }
 }
 

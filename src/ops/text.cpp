@@ -126,7 +126,7 @@ class JoinKernel final : public Kernel {
 };
 
 Shapes join_shape(ShapeContext& c) {
-  PartialShape shape{{}};
+  PartialShape shape = PartialShape::scalar();
   bool all_scalars = true;
   for (int i = 0; i < c.num_inputs(); ++i) {
     if (!c.input(i).has_rank()) return {PartialShape()};
