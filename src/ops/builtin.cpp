@@ -25,8 +25,12 @@ OpFamily image_ops();
 OpFamily linalg_ops();
 OpFamily linalg_matmul_ops();
 OpFamily math_arithmetic_ops();
+OpFamily math_cast_ops();
 OpFamily math_compare_ops();
+OpFamily math_complex_ops();
 OpFamily math_division_ops();
+OpFamily math_special_ops();
+OpFamily math_sum_ops();
 OpFamily math_transcendental_ops();
 OpFamily math_unary_ops();
 OpFamily nn_activation_ops();
@@ -74,8 +78,12 @@ const OpRegistry& builtin_ops() {
         linalg_ops(),
         linalg_matmul_ops(),
         math_arithmetic_ops(),
+        math_cast_ops(),
         math_compare_ops(),
+        math_complex_ops(),
         math_division_ops(),
+        math_special_ops(),
+        math_sum_ops(),
         math_transcendental_ops(),
         math_unary_ops(),
         nn_activation_ops(),

@@ -70,6 +70,8 @@ class EqualKernel final : public Kernel {
       *c.output(0, Shape{}).mutable_data<bool>() = !kEqual;
     } else if (x.dtype() == DType::kString) {
       compare_strings(c);
+    } else if (x.dtype() == DType::kBool) {
+      run_native(c, binary_loop<EqualOp<kEqual>, bool>, EqualOp<kEqual>::kCost);
     } else {
       run_binary(c, binary_loops<EqualOp<kEqual>>, EqualOp<kEqual>::kCost);
     }

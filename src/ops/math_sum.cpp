@@ -1,0 +1,274 @@
+// Sums of many tensors, clipping, checking, and evenly spaced numbers.
+
+#include <cmath>
+
+#include "graph/shape_rules.h"
+#include "ops/elementwise.h"
+
+namespace hub {
+namespace {
+
+// Adds the second operand to the first, or moves it there.
+struct AccumulateOp {
+  using Types = WideNumbers;
+  static constexpr double kCost = 0.4;
+  template <class T>
+  static T apply(T sum, T x) {
+    return add(sum, x);
+  }
+};
+
+// Adds all inputs in their order, block by block. Half and bfloat16 are added as floats and
+// rounded once.
+void add_blocks(KernelContext& c, Tensor& sum, BinaryLoop loop, std::int64_t begin,
+                std::int64_t end) {
+  const DType dtype = sum.dtype();
+  const std::size_t size = dtype_size(dtype);
+  const bool widens = wide_dtype(dtype) != dtype;
+  Broadcast::Scratch wide_sum, wide;
+  for (std::int64_t n; begin < end; begin += n) {
+    n = std::min(Broadcast::kBlock, end - begin);
+    const std::size_t offset = static_cast<std::size_t>(begin) * size;
+    const auto elements = [&](int i, Broadcast::Scratch& scratch) -> const void* {
+      const auto* data = static_cast<const std::byte*>(c.input(i).raw_data()) + offset;
+      if (!widens) return data;
+      widen(dtype, data, n, scratch.bytes);
+      return scratch.bytes;
+    };
+    void* result = static_cast<std::byte*>(sum.mutable_raw_data()) + offset;
+    void* partial = widens ? wide_sum.bytes : result;
+    const void* first = elements(0, wide_sum);
+    for (int i = 1; i < c.num_inputs(); ++i) {
+      loop(first, elements(i, wide), partial, n, Repeated::kNone);
+      first = partial;
+    }
+    if (widens) narrow(dtype, wide_sum.bytes, n, result);
+  }
+}
+
+void compute_add_n(KernelContext& c) {
+  const Tensor& first = c.input(0);
+  const Shape shape = first.shape();
+  for (int i = 1; i < c.num_inputs(); ++i) {
+    if (c.input(i).shape() != shape) {
+      throw invalid_argument(c.node().op_name,
+                             ": all inputs must have the same shape. Details: ", "input 0 has ",
+                             shape, ", input ", i, " has ", c.input(i).shape(), ".");
+    }
+  }
+  if (c.num_inputs() == 1) return c.set_output(0, first);
+  const BinaryLoop loop = binary_loops<AccumulateOp>.find(first.dtype());
+  if (loop == nullptr) {
+    throw unimplemented(c.node().op_name, ": there is no kernel for dtype ", first.dtype(), ".");
+  }
+  // An input that is used twice must not be written over between.
+  bool alone = true;
+  for (int i = 1; i < c.num_inputs(); ++i) alone = alone && !c.input(i).shares_buffer_with(first);
+  Tensor& sum = alone ? c.output_in_place(0, 0, shape) : c.output(0, shape);
+  const double cost_ns = AccumulateOp::kCost * c.num_inputs();
+  c.parallel_for(sum.num_elements(), cost_ns, [&](std::int64_t begin, std::int64_t end) {
+    add_blocks(c, sum, loop, begin, end);
+  });
+}
+
+Shapes accumulate_shape(ShapeContext& c) {
+  return {merged_shape(c).front().merge_with(c.attr<PartialShape>("shape"))};
+}
+
+// Where the bounds cross, the lower one wins; a bound that is NaN does not bound.
+template <class T>
+T clip(T x, T low, T high) {
+  if constexpr (kIsComplex<T>) {
+    return T(clip(x.real(), low.real(), high.real()), clip(x.imag(), low.imag(), high.imag()));
+  } else {
+    const T below = high < x ? high : x;
+    return below < low ? low : below;
+  }
+}
+
+template <class T>
+using ClipType =
+    std::conditional_t<std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>, float, T>;
+
+void compute_clip(KernelContext& c) {
+  const Tensor& x = c.input(0);
+  const Tensor& low = c.input(1);
+  const Tensor& high = c.input(2);
+  for (const Tensor* bound : {&low, &high}) {
+    if (bound->rank() != 0 && bound->shape() != x.shape()) {
+      throw invalid_argument(
+          "ClipByValue: the bounds must be scalars or have the shape of the input. Details: input ",
+          x.shape(), ", clip_value_min ", low.shape(), ", clip_value_max ", high.shape(), ".");
+    }
+  }
+  Tensor& y = c.output_in_place(0, 0, x.shape());
+  dispatch(Numbers{}, x.dtype(), [&]<class T>() {
+    using Wide = ClipType<T>;
+    const T* from = x.data<T>();
+    const T* lows = low.data<T>();
+    const T* highs = high.data<T>();
+    T* to = y.mutable_data<T>();
+    if (low.rank() == 0 && high.rank() == 0) {
+      const auto least = static_cast<Wide>(*lows);
+      const auto most = static_cast<Wide>(*highs);
+      return c.parallel_for(x.num_elements(), 0.4, [=](std::int64_t begin, std::int64_t end) {
+        for_lanes(end - begin, [=](std::int64_t i) {
+          to[begin + i] = static_cast<T>(clip(static_cast<Wide>(from[begin + i]), least, most));
+        });
+      });
+    }
+    const std::int64_t low_step = low.rank() == 0 ? 0 : 1;
+    const std::int64_t high_step = high.rank() == 0 ? 0 : 1;
+    c.parallel_for(x.num_elements(), 0.6, [=](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        to[i] =
+            static_cast<T>(clip(static_cast<Wide>(from[i]), static_cast<Wide>(lows[i * low_step]),
+                                static_cast<Wide>(highs[i * high_step])));
+      }
+    });
+  });
+}
+
+class CheckNumericsKernel final : public Kernel {
+ public:
+  explicit CheckNumericsKernel(const KernelInit& init)
+      : message_(init.attr<std::string>("message")), signs_(init.op() == "CheckNumericsV2") {}
+
+  void compute(KernelContext& c) const override {
+    const Tensor& x = c.input(0);
+    bool nan = false, low = false, high = false;
+    dispatch(Floats{}, x.dtype(), [&]<class T>() {
+      using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
+      if (all_finite<T, Wide>(x)) return;
+      for (const T& element : x.values<T>()) {
+        const auto value = static_cast<Wide>(element);
+        nan |= std::isnan(value);
+        low |= std::isinf(value) && value < 0;
+        high |= std::isinf(value) && value > 0;
+      }
+    });
+    if (nan || low || high) {
+      throw invalid_argument(message_, " : Tensor had ", found(nan, low, high), " values");
+    }
+    c.set_output(0, x);
+  }
+
+ private:
+  // A number times zero is zero; infinities and NaN make the sum NaN.
+  template <class T, class Wide>
+  static bool all_finite(const Tensor& x) {
+    const T* values = x.data<T>();
+    Wide lanes[32] = {};
+    const std::int64_t count = x.num_elements();
+    std::int64_t i = 0;
+    for (; i + 32 <= count; i += 32) {
+      for (int lane = 0; lane < 32; ++lane) lanes[lane] += static_cast<Wide>(values[i + lane]) * 0;
+    }
+    for (; i < count; ++i) lanes[0] += static_cast<Wide>(values[i]) * 0;
+    for (const Wide lane : lanes) {
+      if (lane != 0) return false;
+    }
+    return true;
+  }
+
+  std::string found(bool nan, bool low, bool high) const {
+    std::vector<std::string_view> words;
+    if (signs_) {
+      if (low) words.push_back("-Inf");
+      if (high) words.push_back("+Inf");
+    } else if (low || high) {
+      words.push_back("Inf");
+    }
+    if (nan) words.push_back("NaN");
+    return join(words, " and ");
+  }
+
+  std::string message_;
+  bool signs_;
+};
+
+void compute_lin_space(KernelContext& c) {
+  for (int i = 0; i < 3; ++i) {
+    if (c.input(i).rank() != 0) {
+      throw invalid_argument("LinSpace: start, stop and num must be scalars. Details: input ", i,
+                             " has shape ", c.input(i).shape(), ".");
+    }
+  }
+  const std::int64_t count = integer_scalar(c, 2, "num");
+  if (count <= 0) throw invalid_argument("LinSpace: num must be positive. Details: ", count, ".");
+  Tensor& y = c.output(0, Shape{count});
+  dispatch(Floats{}, y.dtype(), [&]<class T>() {
+    using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
+    const auto start = static_cast<Wide>(c.input(0).scalar<T>());
+    const auto stop = static_cast<Wide>(c.input(1).scalar<T>());
+    T* out = y.mutable_data<T>();
+    const Wide step = count == 1 ? 0 : (stop - start) / static_cast<Wide>(count - 1);
+    for (std::int64_t i = 0; i < count; ++i) {
+      out[i] = static_cast<T>(start + step * static_cast<Wide>(i));
+    }
+    if (count > 1) out[count - 1] = static_cast<T>(stop);
+  });
+}
+
+Shapes lin_space_shape(ShapeContext& c) {
+  for (int i = 0; i < 3; ++i) c.with_rank(i, 0);
+  const auto count = c.input_as_int(2);
+  if (count && *count <= 0 && c.input_value(2) != nullptr) {
+    throw invalid_argument("LinSpace: num must be positive. Details: ", *count, ".");
+  }
+  return {PartialShape{count && *count > 0 ? *count : -1}};
+}
+
+constexpr OpDef kOps[] = {
+    {.name = "AddN",
+     .inputs = "inputs: N * T",
+     .outputs = "sum: T",
+     .attrs = "N: int >= 1; T: {float, double, int32, uint8, int16, int8, complex64, int64, qint8, "
+              "quint8, qint32, bfloat16, qint16, quint16, uint16, complex128, half, uint32, "
+              "uint64, variant}",
+     .shape = merged_shape,
+     .kernel = kernel_function<compute_add_n>,
+     .commutative = true,
+     .aggregate = true},
+    {.name = "AccumulateNV2",
+     .inputs = "inputs: N * T",
+     .outputs = "sum: T",
+     .attrs = "N: int >= 1; T: numbertype; shape: shape",
+     .shape = accumulate_shape,
+     .kernel = kernel_function<compute_add_n>,
+     .commutative = true,
+     .aggregate = true},
+    {.name = "ClipByValue",
+     .inputs = "t: T, clip_value_min: T, clip_value_max: T",
+     .outputs = "output: T",
+     .attrs = "T: numbertype",
+     .shape = unchanged_shape,
+     .kernel = kernel_function<compute_clip>},
+    {.name = "CheckNumerics",
+     .inputs = "tensor: T",
+     .outputs = "output: T",
+     .attrs = "T: {bfloat16, half, float, double}; message: string",
+     .shape = unchanged_shape,
+     .kernel = make_kernel<CheckNumericsKernel>,
+     .stateful = true},
+    {.name = "CheckNumericsV2",
+     .inputs = "tensor: T",
+     .outputs = "output: T",
+     .attrs = "T: {bfloat16, half, float, double}; message: string",
+     .shape = unchanged_shape,
+     .kernel = make_kernel<CheckNumericsKernel>,
+     .stateful = true},
+    {.name = "LinSpace",
+     .inputs = "start: T, stop: T, num: Tidx",
+     .outputs = "output: T",
+     .attrs = "T: {bfloat16, half, float, double}; Tidx: {int32, int64} = int32",
+     .shape = lin_space_shape,
+     .kernel = kernel_function<compute_lin_space>,
+     .differentiable = Differentiable::kNone},
+};
+
+}  // namespace
+
+OpFamily math_sum_ops() { return kOps; }
+
+}  // namespace hub
