@@ -184,10 +184,9 @@ class PackKernel final : public Kernel {
 void set_part(KernelContext& ctx, int i, const Tensor& value, int axis, std::int64_t begin,
               std::int64_t size, Shape shape) {
   const AxisView view = axis_view(value.shape(), axis);
-  const std::int64_t first = begin * view.inner;
-  if (view.outer == 1 || shape.num_elements() == 0) {
-    return ctx.set_output(i,
-                          view_of(value, shape.num_elements() == 0 ? 0 : first, std::move(shape)));
+  const std::int64_t first = shape.num_elements() == 0 ? 0 : begin * view.inner;
+  if (view.outer <= 1 || shape.num_elements() == 0) {
+    return ctx.set_output(i, view_of(value, first, std::move(shape)));
   }
   Tensor& part = ctx.output(i, shape);
   copy_part(ctx, value.dtype(), view, size, element_at(value, first), value.dim(axis),

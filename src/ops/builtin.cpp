@@ -12,7 +12,16 @@ OpFamily array_join_ops();
 OpFamily array_pad_ops();
 OpFamily array_shape_ops();
 OpFamily array_slice_ops();
+OpFamily array_depth_ops();
+OpFamily array_inplace_ops();
+OpFamily array_mirror_pad_ops();
+OpFamily array_reverse_ops();
+OpFamily array_scatter_ops();
+OpFamily array_select_ops();
+OpFamily array_space_ops();
+OpFamily array_stitch_ops();
 OpFamily array_transpose_ops();
+OpFamily array_unique_ops();
 OpFamily control_ops();
 OpFamily control_functional_ops();
 OpFamily control_stack_ops();
@@ -21,6 +30,7 @@ OpFamily control_tensor_list_ops();
 OpFamily control_tensor_list_stack_ops();
 OpFamily control_value_ops();
 OpFamily hash_bucket_ops();
+OpFamily fake_quant_ops();
 OpFamily image_ops();
 OpFamily linalg_ops();
 OpFamily linalg_matmul_ops();
@@ -65,7 +75,16 @@ const OpRegistry& builtin_ops() {
         array_pad_ops(),
         array_shape_ops(),
         array_slice_ops(),
+        array_depth_ops(),
+        array_inplace_ops(),
+        array_mirror_pad_ops(),
+        array_reverse_ops(),
+        array_scatter_ops(),
+        array_select_ops(),
+        array_space_ops(),
+        array_stitch_ops(),
         array_transpose_ops(),
+        array_unique_ops(),
         control_ops(),
         control_functional_ops(),
         control_stack_ops(),
@@ -74,6 +93,7 @@ const OpRegistry& builtin_ops() {
         control_tensor_list_stack_ops(),
         control_value_ops(),
         hash_bucket_ops(),
+        fake_quant_ops(),
         image_ops(),
         linalg_ops(),
         linalg_matmul_ops(),
