@@ -56,6 +56,10 @@ OpFamily nn_softmax_ops();
 OpFamily random_ops();
 OpFamily reduce_ops();
 OpFamily reduce_arg_ops();
+OpFamily reduce_bincount_ops();
+OpFamily reduce_scan_ops();
+OpFamily reduce_segment_ops();
+OpFamily reduce_sparse_segment_ops();
 OpFamily sparse_ops();
 OpFamily state_ref_ops();
 OpFamily state_resource_ops();
@@ -64,6 +68,7 @@ OpFamily table_init_ops();
 OpFamily text_ops();
 OpFamily text_regex_ops();
 OpFamily text_split_ops();
+OpFamily topk_ops();
 
 const OpRegistry& builtin_ops() {
   static const OpRegistry registry = [] {
@@ -119,6 +124,10 @@ const OpRegistry& builtin_ops() {
         random_ops(),
         reduce_ops(),
         reduce_arg_ops(),
+        reduce_bincount_ops(),
+        reduce_scan_ops(),
+        reduce_segment_ops(),
+        reduce_sparse_segment_ops(),
         sparse_ops(),
         state_ref_ops(),
         state_resource_ops(),
@@ -127,6 +136,7 @@ const OpRegistry& builtin_ops() {
         text_ops(),
         text_regex_ops(),
         text_split_ops(),
+        topk_ops(),
     };
     return OpRegistry(families);
   }();

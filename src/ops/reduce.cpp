@@ -5,7 +5,7 @@
 #include "ops/kernel.h"
 #include "ops/kernels/reduce_loops.h"
 #include "ops/reduce_driver.h"
-#include "tensor/dispatch.h"
+#include "ops/wrapping.h"
 
 namespace hub {
 namespace {
@@ -34,20 +34,6 @@ Shapes reduction_shape(ShapeContext& c) {
   }
   return {PartialShape(std::move(dims))};
 }
-
-// The dtype that is computed on in place of `dtype`: sums of signed integers are those of
-// unsigned ones.
-DType wrapping_dtype(DType dtype) {
-  switch (storage_dtype(dtype)) {
-    case DType::kInt8: return DType::kUint8;
-    case DType::kInt16: return DType::kUint16;
-    case DType::kInt32: return DType::kUint32;
-    case DType::kInt64: return DType::kUint64;
-    default: return storage_dtype(dtype);
-  }
-}
-
-using WrappingNumbers = Join<Join<Floats, UnsignedIntegers>, Complexes>;
 
 template <template <class> class R, class... Ts>
 const ReduceLoops& find_loops(TypeList<Ts...> types, DType dtype) {

@@ -12,8 +12,7 @@
 #include <immintrin.h>
 #endif
 
-// Vectors are only passed between functions that are inlined.
-#pragma GCC diagnostic ignored "-Wpsabi"
+#include "ops/kernels/vector.h"
 
 namespace hub::gemm {
 
@@ -28,12 +27,6 @@ struct Operands {
   std::int64_t ldc;
   std::int64_t n;
   std::int64_t k;
-};
-
-template <class T>
-struct Vector {
-  typedef T type __attribute__((vector_size(32)));
-  static constexpr int kLanes = 32 / sizeof(T);
 };
 
 template <class T>
@@ -65,14 +58,13 @@ typename Vector<T>::type multiply_add_vector(typename Vector<T>::type a, typenam
 template <class T, int kRows>
 void multiply_tile(const Operands<T>& o, std::int64_t row, std::int64_t j) {
   using V = typename Vector<T>::type;
-  constexpr int kLanes = Vector<T>::kLanes;
+  constexpr std::int64_t kLanes = Vector<T>::kLanes;
   V sum[kRows][2] = {};
   const T* a = o.a + row * o.lda;
   const T* b = o.b + j;
   for (std::int64_t k = 0; k < o.k; ++k, b += o.ldb) {
-    V left, right;
-    std::memcpy(&left, b, sizeof left);
-    std::memcpy(&right, b + kLanes, sizeof right);
+    const V left = Vector<T>::load(b);
+    const V right = Vector<T>::load(b + kLanes);
     for (int r = 0; r < kRows; ++r) {
       const V factor = a[r * o.lda + k] - V{};
       sum[r][0] = multiply_add_vector<T>(factor, left, sum[r][0]);

@@ -6,30 +6,14 @@
 #include <cmath>
 #include <complex>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <type_traits>
 
 #include "hub/tensor.h"
+#include "ops/kernels/vector.h"
 #include "ops/reduce_driver.h"
 
-// Vectors are only passed between functions that are inlined.
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 namespace hub::reduction {
-
-// 32 bytes of T, with element-wise operators.
-template <class T>
-struct Vector {
-  typedef T type __attribute__((vector_size(32)));
-  static constexpr std::int64_t kLanes = 32 / sizeof(T);
-  static type load(const T* from) {
-    type v;
-    std::memcpy(&v, from, sizeof v);
-    return v;
-  }
-  static void store(T* to, const type& v) { std::memcpy(to, &v, sizeof v); }
-};
 
 // A reduction R says: In, Acc, Out; identity(); load(In) -> Acc; join(Acc, Acc) -> Acc;
 // finish(Acc, count) -> Out. Where In is Acc, load and join take vectors too.
