@@ -62,7 +62,11 @@ OpFamily reduce_segment_ops();
 OpFamily reduce_sparse_segment_ops();
 OpFamily sparse_ops();
 OpFamily state_ref_ops();
+OpFamily state_ref_flow_ops();
 OpFamily state_resource_ops();
+OpFamily state_scatter_ops();
+OpFamily state_scatter_nd_ops();
+OpFamily state_slice_ops();
 OpFamily table_ops();
 OpFamily table_init_ops();
 OpFamily text_ops();
@@ -130,7 +134,11 @@ const OpRegistry& builtin_ops() {
         reduce_sparse_segment_ops(),
         sparse_ops(),
         state_ref_ops(),
+        state_ref_flow_ops(),
         state_resource_ops(),
+        state_scatter_ops(),
+        state_scatter_nd_ops(),
+        state_slice_ops(),
         table_ops(),
         table_init_ops(),
         text_ops(),

@@ -1,10 +1,8 @@
 // Reference variables: the variable itself passes along the edges, so that whoever reads later
 // sees what was written meanwhile.
 
-#include <algorithm>
-#include <cstring>
-
 #include "graph/shape_rules.h"
+#include "ops/elements.h"
 #include "ops/kernel.h"
 #include "ops/update_functions.h"
 #include "ops/variable_update.h"
@@ -58,17 +56,6 @@ class VariableKernel final : public Kernel {
   std::shared_ptr<Variable> variable_;
 };
 
-void copy_elements(const Tensor& from, Tensor& to) {
-  if (from.raw_data() == to.raw_data()) return;
-  if (dtype_size(from.dtype()) != 0) {
-    if (from.num_elements() > 0)
-      std::memmove(to.mutable_raw_data(), from.raw_data(), from.size_bytes());
-    return;
-  }
-  dispatch(TypeList<std::string, ResourceHandle, Variant>{}, from.dtype(),
-           [&]<class T>() { std::ranges::copy(from.values<T>(), to.mutable_data<T>()); });
-}
-
 class AssignKernel final : public Kernel {
  public:
   explicit AssignKernel(const KernelInit& init)
@@ -101,7 +88,10 @@ class AssignKernel final : public Kernel {
     Tensor& old = variable.value;
     if (old.is_valid() && old.num_elements() == value.num_elements() && old.buffer()->writable()) {
       variable.prepare_write(/*in_place=*/true);
-      copy_elements(value, old);
+      if (value.raw_data() != old.raw_data()) {
+        copy_elements(value.dtype(), value.raw_data(), old.mutable_raw_data(),
+                      value.num_elements());
+      }
       old = old.reshaped(value.shape());
       return;
     }

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "graph/shape_rules.h"
-#include "ops/gather_rows.h"
+#include "ops/gather.h"
 #include "ops/kernel.h"
 #include "ops/table.h"
 #include "ops/update_functions.h"
@@ -31,7 +31,7 @@ HandleFact variable_fact(ShapeContext& c, DType dtype) {
 
 Shapes handle_shape(ShapeContext& c) {
   c.set_output_handle(0, {c.attr<DType>("dtype"), c.attr<PartialShape>("shape")});
-  return {PartialShape(Shape())};
+  return {PartialShape::scalar()};
 }
 
 Shapes read_shape(ShapeContext& c) { return {variable_fact(c, c.attr<DType>("dtype")).shape}; }
@@ -48,7 +48,7 @@ Shapes handle_only_shape(ShapeContext& c) {
 
 Shapes is_initialized_shape(ShapeContext& c) {
   c.with_rank(0, 0);
-  return {PartialShape(Shape())};
+  return {PartialShape::scalar()};
 }
 
 Shapes variable_shape_shape(ShapeContext& c) {
@@ -76,6 +76,21 @@ Shapes gather_shape(ShapeContext& c) {
   return {concatenate(
       concatenate(sub_shape(params, 0, batch), sub_shape(indices, batch, indices.rank())),
       sub_shape(params, batch + 1, params.rank()))};
+}
+
+Shapes gather_nd_shape(ShapeContext& c) {
+  const PartialShape indices = c.at_least_rank(1, 1);
+  const PartialShape params = variable_fact(c, c.attr<DType>("dtype")).shape;
+  if (!params.has_rank() || !indices.has_rank()) return {{}};
+  const std::int64_t depth = indices.dim(indices.rank() - 1);
+  if (depth < 0) return {{}};
+  if (depth > params.rank()) {
+    throw invalid_argument(
+        "ResourceGatherNd: indices must not be deeper than the variable. Details: ", indices,
+        " and ", params, ".");
+  }
+  return {concatenate(sub_shape(indices, 0, indices.rank() - 1),
+                      sub_shape(params, static_cast<int>(depth), params.rank()))};
 }
 
 // --- kernels ---
@@ -175,6 +190,11 @@ Tensor existing_value(KernelContext& context) {
                     ": there is no such variable, or it has no value yet. Details: \"",
                     variable->name, "\".");
   }
+  const DType dtype = context.output_dtype(0);
+  if (value.dtype() != dtype && context.node().op_name != "VariableShape") {
+    throw invalid_argument(context.node().op_name, ": the variable has another dtype. Details: \"",
+                           variable->name, "\" is ", value.dtype(), ", expected ", dtype, ".");
+  }
   return value;
 }
 
@@ -227,25 +247,6 @@ class ResourceGatherKernel final : public Kernel {
   void compute(KernelContext& context) const override {
     const Tensor params = existing_value(context);
     const Tensor& indices = context.input(1);
-    check(context, params, indices);
-    const Shape& shape = params.shape();
-    GatherRows sizes;
-    sizes.batches = shape.slice(0, batch_dims_).num_elements();
-    sizes.rows = shape.dim(batch_dims_);
-    sizes.row = shape.slice(batch_dims_ + 1, shape.rank()).num_elements();
-    sizes.count = indices.shape().slice(batch_dims_, indices.rank()).num_elements();
-    std::vector<std::int64_t> dims(indices.shape().dims().begin(), indices.shape().dims().end());
-    dims.insert(dims.end(), shape.dims().begin() + batch_dims_ + 1, shape.dims().end());
-    Tensor& result = context.output(0, Shape(dims));
-    gather_rows(context, params, indices, sizes, result);
-  }
-
- private:
-  void check(const KernelContext& context, const Tensor& params, const Tensor& indices) const {
-    if (params.dtype() != context.output_dtype(0)) {
-      throw invalid_argument("ResourceGather: the variable has another dtype. Details: it is ",
-                             params.dtype(), ", expected ", context.output_dtype(0), ".");
-    }
     bool fits = params.rank() >= 1 && batch_dims_ >= 0 && batch_dims_ < params.rank() &&
                 batch_dims_ <= indices.rank();
     for (int i = 0; fits && i < batch_dims_; ++i) fits = params.dim(i) == indices.dim(i);
@@ -254,10 +255,16 @@ class ResourceGatherKernel final : public Kernel {
           "ResourceGather: variable, indices and batch_dims must fit each other. Details: ",
           params.shape(), ", ", indices.shape(), " and ", batch_dims_, ".");
     }
+    gather(context, params, indices, batch_dims_, batch_dims_);
   }
 
+ private:
   int batch_dims_;
 };
+
+void compute_gather_nd(KernelContext& context) {
+  gather_nd(context, existing_value(context), context.input(1));
+}
 
 constexpr OpDef kOps[] = {
     {.name = "VarHandleOp",
@@ -329,6 +336,14 @@ constexpr OpDef kOps[] = {
               "int64}",
      .shape = gather_shape,
      .kernel = make_kernel<ResourceGatherKernel>,
+     .stateful = true,
+     .reads_variables_only = true},
+    {.name = "ResourceGatherNd",
+     .inputs = "resource: resource, indices: Tindices",
+     .outputs = "output: dtype",
+     .attrs = "dtype: type; Tindices: {int32, int64}",
+     .shape = gather_nd_shape,
+     .kernel = kernel_function<compute_gather_nd>,
      .stateful = true,
      .reads_variables_only = true},
 };

@@ -9,8 +9,8 @@ namespace hub {
 
 inline Shapes table_handle_shape(ShapeContext& c) {
   if (c.output_dtype(0) != DType::kResource) return {PartialShape{2}};
-  c.set_output_handle(0, {c.attr<DType>("value_dtype"), PartialShape(Shape())});
-  return {PartialShape(Shape())};
+  c.set_output_handle(0, {c.attr<DType>("value_dtype"), PartialShape::scalar()});
+  return {PartialShape::scalar()};
 }
 
 // Errors: INVALID_ARGUMENT where input 0 cannot be a handle.
@@ -33,7 +33,7 @@ inline Shapes table_find_shape(ShapeContext& c) {
 
 inline Shapes table_size_shape(ShapeContext& c) {
   check_table_handle(c);
-  return {PartialShape(Shape())};
+  return {PartialShape::scalar()};
 }
 
 inline Shapes table_export_shape(ShapeContext& c) {
