@@ -2,198 +2,234 @@
 // infinity, are those of TensorFlow's CPU kernels.
 
 #include <cmath>
-#include <limits>
 
 #include "graph/op.h"
 #include "graph/shape_rules.h"
-#include "ops/kernel.h"
-#include "ops/wide.h"
-#include "tensor/dispatch.h"
+#include "ops/elementwise.h"
+#include "ops/vector_math.h"
 
 namespace hub {
 namespace {
 
+using IntegersAndFloats = Join<WideFloats, WideIntegers>;
+
+[[gnu::always_inline]] inline float exp_of(float x) { return vector_math::exp(x); }
+[[gnu::always_inline]] inline double exp_of(double x) { return std::exp(x); }
+[[gnu::always_inline]] inline float log1p_of(float x) { return vector_math::log1p(x); }
+[[gnu::always_inline]] inline double log1p_of(double x) { return std::log1p(x); }
+
+constexpr double kCheap = 0.3;
+constexpr double kExp = 0.6;
+
+// NaN stays NaN: every comparison with it is false.
+struct ReluOp {
+  using Types = IntegersAndFloats;
+  static constexpr double kCost = kCheap;
+  template <class T>
+  static T apply(T x) {
+    return x < T(0) ? T(0) : x;
+  }
+};
+
+struct Relu6Op {
+  using Types = IntegersAndFloats;
+  static constexpr double kCost = kCheap;
+  template <class T>
+  static T apply(T x) {
+    const T positive = x < T(0) ? T(0) : x;
+    return positive > T(6) ? T(6) : positive;
+  }
+};
+
+// TensorFlow multiplies by a mask: an infinite gradient where x is not positive gives NaN.
+struct ReluGradOp {
+  using Types = IntegersAndFloats;
+  static constexpr double kCost = kCheap;
+  template <class T>
+  static T apply(T dy, T x) {
+    return multiply(dy, x > T(0) ? T(1) : T(0));
+  }
+};
+
+struct Relu6GradOp {
+  using Types = IntegersAndFloats;
+  static constexpr double kCost = kCheap;
+  template <class T>
+  static T apply(T dy, T x) {
+    const T above = x > T(0) ? T(1) : T(0);
+    return multiply(dy, x < T(6) ? above : T(0));
+  }
+};
+
+// TensorFlow's are exp(x) - 1, not expm1(x): near zero nothing is left.
+struct EluOp {
+  using Types = WideFloats;
+  static constexpr double kCost = kExp;
+  template <class T>
+  static T apply(T x) {
+    const T negative = exp_of(x) - 1;
+    return x < 0 ? negative : x;
+  }
+};
+
+struct EluGradOp {
+  using Types = WideFloats;
+  static constexpr double kCost = kCheap;
+  template <class T>
+  static T apply(T dy, T y) {
+    const T negative = (y + 1) * dy;
+    return y < 0 ? negative : dy;
+  }
+};
+
 constexpr double kSeluScale = 1.0507009873554804934193349852946;
 constexpr double kSeluScaleAlpha = 1.7580993408473768599402175208123;
 
-// Writes f(x) for each element of input 0. F has `template <class W> W operator()(W) const`.
-template <class T, class F>
-void map_elements(KernelContext& c, double cost_ns, F f) {
-  const Tensor& x = c.input(0);
-  Tensor& y = c.output_in_place(0, 0, x.shape());
-  const T* from = x.data<T>();
-  T* to = y.mutable_data<T>();
-  c.parallel_for(x.num_elements(), cost_ns, [=](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      to[i] = static_cast<T>(f(static_cast<Wide<T>>(from[i])));
-    }
-  });
-}
-
-// Writes f(gradient, x) for each pair of elements of inputs 0 and 1.
-template <class T, class F>
-void map_gradients(KernelContext& c, double cost_ns, F f) {
-  const Tensor& dy = c.input(0);
-  const Tensor& x = c.input(1);
-  if (!(dy.shape() == x.shape())) {
-    throw invalid_argument(c.node().op_name,
-                           ": both inputs must have one shape. Details: ", dy.shape(), " and ",
-                           x.shape(), ".");
+struct SeluOp {
+  using Types = WideFloats;
+  static constexpr double kCost = kExp;
+  template <class T>
+  static T apply(T x) {
+    const T negative = T(kSeluScaleAlpha) * (exp_of(x) - 1);
+    return x < 0 ? negative : T(kSeluScale) * x;
   }
-  Tensor& dx = c.output_in_place(0, 0, x.shape());
-  const T* gradient = dy.data<T>();
-  const T* from = x.data<T>();
-  T* to = dx.mutable_data<T>();
-  c.parallel_for(x.num_elements(), cost_ns, [=](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      to[i] = static_cast<T>(f(static_cast<Wide<T>>(gradient[i]), static_cast<Wide<T>>(from[i])));
-    }
-  });
+};
+
+struct SeluGradOp {
+  using Types = WideFloats;
+  static constexpr double kCost = kCheap;
+  template <class T>
+  static T apply(T dy, T y) {
+    const T negative = dy * (y + T(kSeluScaleAlpha));
+    return y < 0 ? negative : dy * T(kSeluScale);
+  }
+};
+
+struct SoftplusOp {
+  using Types = WideFloats;
+  static constexpr double kCost = 2 * kExp;
+  template <class T>
+  static T apply(T x) {
+    // log(epsilon) + 2: above its negative, softplus(x) is x; below it, exp(x).
+    constexpr T kThreshold = std::is_same_v<T, float> ? T(-13.942385) : T(-34.04365338911715);
+    const T e = exp_of(x);
+    const T between = log1p_of(e);
+    const T lower = x < kThreshold ? e : between;
+    return x > -kThreshold ? x : lower;
+  }
+};
+
+struct SoftplusGradOp {
+  using Types = WideFloats;
+  static constexpr double kCost = kExp;
+  template <class T>
+  static T apply(T dy, T x) {
+    return dy / (exp_of(-x) + 1);
+  }
+};
+
+struct SoftsignOp {
+  using Types = WideFloats;
+  static constexpr double kCost = 2 * kCheap;
+  template <class T>
+  static T apply(T x) {
+    return x / (std::abs(x) + 1);
+  }
+};
+
+struct SoftsignGradOp {
+  using Types = WideFloats;
+  static constexpr double kCost = 2 * kCheap;
+  template <class T>
+  static T apply(T dy, T x) {
+    const T root = std::abs(x) + 1;
+    return dy / (root * root);
+  }
+};
+
+struct LeakyReluOp {
+  using Types = WideFloats;
+  static constexpr double kCost = kCheap;
+  template <class T>
+  static T apply(T x, T alpha) {
+    const T leak = x * alpha;
+    return x > 0 ? x : leak;
+  }
+};
+
+// What the gradient is multiplied by.
+struct LeakyReluSlopeOp {
+  using Types = WideFloats;
+  static constexpr double kCost = kCheap;
+  template <class T>
+  static T apply(T x, T alpha) {
+    return x > 0 ? T(1) : alpha;
+  }
+};
+
+struct ProductOp {
+  using Types = WideFloats;
+  static constexpr double kCost = kCheap;
+  template <class T>
+  static T apply(T x, T y) {
+    return x * y;
+  }
+};
+
+void check_one_shape(const KernelContext& c) {
+  if (c.input(0).shape() == c.input(1).shape()) return;
+  throw invalid_argument(c.node().op_name,
+                         ": both inputs must have one shape. Details: ", c.input(0).shape(),
+                         " and ", c.input(1).shape(), ".");
 }
 
-constexpr double kCheapNs = 0.3;
-constexpr double kExpNs = 4;
-
-// NaN stays NaN: every comparison with it is false.
-template <class W>
-W relu(W x) {
-  return x < W(0) ? W(0) : x;
+template <class Op>
+void compute_gradient(KernelContext& c) {
+  check_one_shape(c);
+  run_same_size(c, binary_loops<Op>, Op::kCost);
 }
+template <class Op>
+constexpr KernelFactory gradient_kernel = kernel_function<compute_gradient<Op>>;
 
-template <class W>
-W relu6(W x) {
-  const W positive = x < W(0) ? W(0) : x;
-  return positive > W(6) ? W(6) : positive;
-}
-
-void compute_relu(KernelContext& c) {
-  dispatch(RealNumbers{}, c.input(0).dtype(),
-           [&]<class T>() { map_elements<T>(c, kCheapNs, [](auto x) { return relu(x); }); });
-}
-
-void compute_relu6(KernelContext& c) {
-  dispatch(RealNumbers{}, c.input(0).dtype(),
-           [&]<class T>() { map_elements<T>(c, kCheapNs, [](auto x) { return relu6(x); }); });
-}
-
-// TensorFlow multiplies by a mask: an infinite gradient where x is not positive gives NaN.
-void compute_relu_grad(KernelContext& c) {
-  dispatch(RealNumbers{}, c.input(0).dtype(), [&]<class T>() {
-    map_gradients<T>(c, kCheapNs, [](auto dy, auto x) {
-      using W = decltype(x);
-      return static_cast<W>(dy * (x > W(0) ? W(1) : W(0)));
-    });
-  });
-}
-
-void compute_relu6_grad(KernelContext& c) {
-  dispatch(RealNumbers{}, c.input(0).dtype(), [&]<class T>() {
-    map_gradients<T>(c, kCheapNs, [](auto dy, auto x) {
-      using W = decltype(x);
-      return static_cast<W>(dy * (x > W(0) && x < W(6) ? W(1) : W(0)));
-    });
-  });
-}
-
-// TensorFlow's are exp(x) - 1, not expm1(x): near zero nothing is left.
-void compute_elu(KernelContext& c) {
-  dispatch(Floats{}, c.input(0).dtype(), [&]<class T>() {
-    map_elements<T>(c, kExpNs, [](auto x) { return x < 0 ? std::exp(x) - 1 : x; });
-  });
-}
-
-void compute_elu_grad(KernelContext& c) {
-  dispatch(Floats{}, c.input(0).dtype(), [&]<class T>() {
-    map_gradients<T>(c, kCheapNs, [](auto dy, auto y) { return y < 0 ? (y + 1) * dy : dy; });
-  });
-}
-
-void compute_selu(KernelContext& c) {
-  dispatch(Floats{}, c.input(0).dtype(), [&]<class T>() {
-    map_elements<T>(c, kExpNs, [](auto x) {
-      using W = decltype(x);
-      return x < 0 ? W(kSeluScaleAlpha) * (std::exp(x) - 1) : W(kSeluScale) * x;
-    });
-  });
-}
-
-void compute_selu_grad(KernelContext& c) {
-  dispatch(Floats{}, c.input(0).dtype(), [&]<class T>() {
-    map_gradients<T>(c, kCheapNs, [](auto dy, auto y) {
-      using W = decltype(y);
-      return y < 0 ? dy * (y + W(kSeluScaleAlpha)) : dy * W(kSeluScale);
-    });
-  });
-}
-
-// Twice the machine's epsilon as a logarithm: above its negative, softplus(x) is x; below it,
-// exp(x). For 16-bit floats it is their own epsilon that counts.
-template <class T>
-double softplus_threshold() {
-  if constexpr (std::is_same_v<T, Half>) return std::log(0x1p-10) + 2;
-  if constexpr (std::is_same_v<T, BFloat16>) return std::log(0x1p-7) + 2;
-  if constexpr (std::is_same_v<T, double>) return std::log(0x1p-52) + 2;
-  return std::log(0x1p-23) + 2;
-}
-
-void compute_softplus(KernelContext& c) {
-  dispatch(Floats{}, c.input(0).dtype(), [&]<class T>() {
-    const Wide<T> threshold = static_cast<Wide<T>>(softplus_threshold<T>());
-    map_elements<T>(c, 2 * kExpNs, [threshold](auto x) {
-      if (x > -threshold) return x;
-      const auto e = std::exp(x);
-      return x < threshold ? e : std::log1p(e);
-    });
-  });
-}
-
-void compute_softplus_grad(KernelContext& c) {
-  dispatch(Floats{}, c.input(0).dtype(), [&]<class T>() {
-    map_gradients<T>(c, kExpNs, [](auto dy, auto x) { return dy / (std::exp(-x) + 1); });
-  });
-}
-
-void compute_softsign(KernelContext& c) {
-  dispatch(Floats{}, c.input(0).dtype(), [&]<class T>() {
-    map_elements<T>(c, 2 * kCheapNs, [](auto x) { return x / (std::abs(x) + 1); });
-  });
-}
-
-void compute_softsign_grad(KernelContext& c) {
-  dispatch(Floats{}, c.input(0).dtype(), [&]<class T>() {
-    map_gradients<T>(c, 2 * kCheapNs, [](auto dy, auto x) {
-      const auto root = std::abs(x) + 1;
-      return dy / (root * root);
-    });
-  });
+Tensor alpha_of(const KernelInit& init) {
+  const float alpha = init.attr<float>("alpha");
+  Tensor result(init.output_dtype(0), Shape{});
+  dispatch(Floats{}, result.dtype(),
+           [&]<class T>() { *result.mutable_data<T>() = static_cast<T>(alpha); });
+  return result;
 }
 
 class LeakyReluKernel final : public Kernel {
  public:
-  explicit LeakyReluKernel(const KernelInit& init) : alpha_(init.attr<float>("alpha")) {}
+  explicit LeakyReluKernel(const KernelInit& init) : alpha_(alpha_of(init)) {}
   void compute(KernelContext& c) const override {
-    dispatch(Floats{}, c.input(0).dtype(), [&]<class T>() {
-      const auto alpha = static_cast<Wide<T>>(static_cast<T>(alpha_));
-      map_elements<T>(c, kCheapNs, [alpha](auto x) { return x > 0 ? x : x * alpha; });
-    });
+    const Tensor& x = c.input(0);
+    const Broadcast broadcast(c.node().op_name, {&x.shape(), &alpha_.shape()});
+    Tensor& y = c.output_in_place(0, 0, x.shape());
+    run_binary(c, broadcast, x, alpha_, y, binary_loops<LeakyReluOp>, kCheap);
   }
 
  private:
-  float alpha_;
+  Tensor alpha_;
 };
 
 class LeakyReluGradKernel final : public Kernel {
  public:
-  explicit LeakyReluGradKernel(const KernelInit& init) : alpha_(init.attr<float>("alpha")) {}
+  explicit LeakyReluGradKernel(const KernelInit& init) : alpha_(alpha_of(init)) {}
   void compute(KernelContext& c) const override {
-    dispatch(Floats{}, c.input(0).dtype(), [&]<class T>() {
-      const auto alpha = static_cast<Wide<T>>(static_cast<T>(alpha_));
-      map_gradients<T>(c, kCheapNs, [alpha](auto dy, auto x) { return x > 0 ? dy : dy * alpha; });
-    });
+    check_one_shape(c);
+    const Tensor& dy = c.input(0);
+    const Tensor& x = c.input(1);
+    Tensor slopes = c.temporary(x.dtype(), x.shape());
+    run_binary(c, Broadcast(c.node().op_name, {&x.shape(), &alpha_.shape()}), x, alpha_, slopes,
+               binary_loops<LeakyReluSlopeOp>, kCheap);
+    Tensor& dx = c.output_in_place(0, 0, x.shape());
+    run_binary(c, Broadcast(c.node().op_name, {&x.shape(), &x.shape()}), dy, slopes, dx,
+               binary_loops<ProductOp>, kCheap);
   }
 
  private:
-  float alpha_;
+  Tensor alpha_;
 };
 
 constexpr OpDef kOps[] = {
@@ -202,13 +238,13 @@ constexpr OpDef kOps[] = {
      .outputs = "activations: T",
      .attrs = "T: {half, bfloat16, float, double}",
      .shape = unchanged_shape,
-     .kernel = kernel_function<compute_elu>},
+     .kernel = unary_kernel<EluOp>},
     {.name = "EluGrad",
      .inputs = "gradients: T, outputs: T",
      .outputs = "backprops: T",
      .attrs = "T: {half, bfloat16, float, double}",
      .shape = merged_shape,
-     .kernel = kernel_function<compute_elu_grad>},
+     .kernel = gradient_kernel<EluGradOp>},
     {.name = "LeakyRelu",
      .inputs = "features: T",
      .outputs = "activations: T",
@@ -227,61 +263,61 @@ constexpr OpDef kOps[] = {
      .attrs = "T: {float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, "
               "uint32, uint64, qint8}",
      .shape = unchanged_shape,
-     .kernel = kernel_function<compute_relu>},
+     .kernel = unary_kernel<ReluOp>},
     {.name = "Relu6",
      .inputs = "features: T",
      .outputs = "activations: T",
      .attrs = "T: realnumbertype",
      .shape = unchanged_shape,
-     .kernel = kernel_function<compute_relu6>},
+     .kernel = unary_kernel<Relu6Op>},
     {.name = "Relu6Grad",
      .inputs = "gradients: T, features: T",
      .outputs = "backprops: T",
      .attrs = "T: realnumbertype",
      .shape = merged_shape,
-     .kernel = kernel_function<compute_relu6_grad>},
+     .kernel = gradient_kernel<Relu6GradOp>},
     {.name = "ReluGrad",
      .inputs = "gradients: T, features: T",
      .outputs = "backprops: T",
      .attrs = "T: realnumbertype",
      .shape = merged_shape,
-     .kernel = kernel_function<compute_relu_grad>},
+     .kernel = gradient_kernel<ReluGradOp>},
     {.name = "Selu",
      .inputs = "features: T",
      .outputs = "activations: T",
      .attrs = "T: {half, bfloat16, float, double}",
      .shape = unchanged_shape,
-     .kernel = kernel_function<compute_selu>},
+     .kernel = unary_kernel<SeluOp>},
     {.name = "SeluGrad",
      .inputs = "gradients: T, outputs: T",
      .outputs = "backprops: T",
      .attrs = "T: {half, bfloat16, float, double}",
      .shape = merged_shape,
-     .kernel = kernel_function<compute_selu_grad>},
+     .kernel = gradient_kernel<SeluGradOp>},
     {.name = "Softplus",
      .inputs = "features: T",
      .outputs = "activations: T",
      .attrs = "T: {half, bfloat16, float, double}",
      .shape = unchanged_shape,
-     .kernel = kernel_function<compute_softplus>},
+     .kernel = unary_kernel<SoftplusOp>},
     {.name = "SoftplusGrad",
      .inputs = "gradients: T, features: T",
      .outputs = "backprops: T",
      .attrs = "T: {half, bfloat16, float, double}",
      .shape = merged_shape,
-     .kernel = kernel_function<compute_softplus_grad>},
+     .kernel = gradient_kernel<SoftplusGradOp>},
     {.name = "Softsign",
      .inputs = "features: T",
      .outputs = "activations: T",
      .attrs = "T: {half, bfloat16, float, double}",
      .shape = unchanged_shape,
-     .kernel = kernel_function<compute_softsign>},
+     .kernel = unary_kernel<SoftsignOp>},
     {.name = "SoftsignGrad",
      .inputs = "gradients: T, features: T",
      .outputs = "backprops: T",
      .attrs = "T: {half, bfloat16, float, double}",
      .shape = merged_shape,
-     .kernel = kernel_function<compute_softsign_grad>,
+     .kernel = gradient_kernel<SoftsignGradOp>,
      .differentiable = Differentiable::kRefused},
 };
 

@@ -1,38 +1,16 @@
 // Cross entropies of a softmax, with their gradients as second outputs.
 
+#include <array>
 #include <cmath>
-#include <limits>
 
 #include "graph/op.h"
 #include "graph/shape_rules.h"
+#include "ops/elements.h"
 #include "ops/kernel.h"
-#include "ops/wide.h"
-#include "tensor/dispatch.h"
+#include "ops/softmax_rows.h"
 
 namespace hub {
 namespace {
-
-// What a row of logits says: the largest, and the logarithm of the sum of exp(x - largest).
-template <class W>
-struct RowSummary {
-  W maximum;
-  W sum;
-  W log_sum;
-};
-
-template <class T>
-RowSummary<Wide<T>> summarize_row(const T* row, std::int64_t size) {
-  RowSummary<Wide<T>> result{-std::numeric_limits<Wide<T>>::infinity(), 0, 0};
-  for (std::int64_t i = 0; i < size; ++i) {
-    const auto value = static_cast<Wide<T>>(row[i]);
-    if (value > result.maximum) result.maximum = value;
-  }
-  for (std::int64_t i = 0; i < size; ++i) {
-    result.sum += std::exp(static_cast<Wide<T>>(row[i]) - result.maximum);
-  }
-  result.log_sum = std::log(result.sum);
-  return result;
-}
 
 // Either input may be one row, or one column, for all of the other's.
 struct DensePair {
@@ -70,48 +48,47 @@ DensePair dense_pair(const Tensor& logits, const Tensor& labels) {
 }
 
 // The tensor repeated to [rows, classes], or itself.
-template <class T>
 Tensor broadcast_rows(KernelContext& c, const Tensor& from, const DensePair& pair) {
   const Shape shape{pair.rows, pair.classes};
   if (from.shape() == shape) return from;
   Tensor result = c.temporary(from.dtype(), shape);
   const std::int64_t row_step = from.rank() == 2 && from.dim(0) != 1 ? from.dim(1) : 0;
   const std::int64_t class_step = from.rank() > 0 && from.dim(from.rank() - 1) != 1 ? 1 : 0;
-  const T* x = from.data<T>();
-  T* y = result.mutable_data<T>();
-  for (std::int64_t i = 0; i < pair.rows; ++i) {
-    for (std::int64_t j = 0; j < pair.classes; ++j) *y++ = x[i * row_step + j * class_step];
-  }
+  const std::array<CopyAxis, 2> axes{
+      {{pair.rows, row_step, pair.classes}, {pair.classes, class_step, 1}}};
+  copy_box(c, from.dtype(), axes, from.raw_data(), result.mutable_raw_data());
   return result;
+}
+
+// The loss of a row, and the gradient to its logits.
+template <class W>
+W dense_row(const W* x, const W* labels, std::int64_t size, W* gradient) {
+  const auto [maximum, sum] = row_exponentials(x, size, gradient);
+  const W log_sum = std::log(sum);
+  const W scale = 1 / sum;
+  W loss = 0;
+  for (std::int64_t i = 0; i < size; ++i) loss += labels[i] * (log_sum - (x[i] - maximum));
+  for_lanes(size, [=](std::int64_t i) { gradient[i] = gradient[i] * scale - labels[i]; });
+  return loss;
 }
 
 void compute_dense(KernelContext& c) {
   const DensePair pair = dense_pair(c.input(0), c.input(1));
+  const std::int64_t size = pair.classes;
+  const Tensor logits = broadcast_rows(c, c.input(0), pair);
+  const Tensor labels = broadcast_rows(c, c.input(1), pair);
   Tensor& loss = c.output(0, Shape{pair.rows});
-  dispatch(Floats{}, c.input(0).dtype(), [&]<class T>() {
-    using W = Wide<T>;
-    const Tensor logits = broadcast_rows<T>(c, c.input(0), pair);
-    const Tensor labels = broadcast_rows<T>(c, c.input(1), pair);
-    Tensor& backprop = c.output(1, Shape{pair.rows, pair.classes});
-    const std::int64_t size = pair.classes;
-    const T* logit = logits.data<T>();
-    const T* label = labels.data<T>();
-    T* losses = loss.mutable_data<T>();
-    T* gradients = backprop.mutable_data<T>();
+  Tensor& backprop = c.output(1, Shape{pair.rows, size});
+  if (size == 0) return zero_tensor(c, loss);
+  dispatch_wide(logits.dtype(), [&]<class W>() {
     c.parallel_for(
-        pair.rows, 8.0 * static_cast<double>(size), [=](std::int64_t begin, std::int64_t end) {
+        pair.rows, 2.0 * static_cast<double>(size), [&](std::int64_t begin, std::int64_t end) {
+          WideRows<W> x(logits, size), p(labels, size);
+          NarrowRows<W> gradients(backprop, size), losses(loss, 1);
           for (std::int64_t row = begin; row < end; ++row) {
-            const T* x = logit + row * size;
-            const T* p = label + row * size;
-            T* dx = gradients + row * size;
-            const RowSummary<W> summary = summarize_row(x, size);
-            W total = 0;
-            for (std::int64_t i = 0; i < size; ++i) {
-              const W shifted = static_cast<W>(x[i]) - summary.maximum;
-              total += static_cast<W>(p[i]) * (summary.log_sum - shifted);
-              dx[i] = static_cast<T>(std::exp(shifted) / summary.sum - static_cast<W>(p[i]));
-            }
-            losses[row] = static_cast<T>(total);
+            *losses.row(row) = dense_row(x.row(row), p.row(row), size, gradients.row(row));
+            gradients.store(row);
+            losses.store(row);
           }
         });
   });
@@ -138,22 +115,14 @@ void check_sparse_labels(const Tensor& logits, const Tensor& labels) {
   }
 }
 
-template <class T, class Label>
-void sparse_rows(const T* logits, const Label* labels, std::int64_t size, T* losses, T* gradients,
-                 std::int64_t begin, std::int64_t end) {
-  using W = Wide<T>;
-  for (std::int64_t row = begin; row < end; ++row) {
-    const T* x = logits + row * size;
-    T* dx = gradients + row * size;
-    const RowSummary<W> summary = summarize_row(x, size);
-    const auto label = static_cast<std::int64_t>(labels[row]);
-    const W own = static_cast<W>(x[label]) - summary.maximum;
-    losses[row] = static_cast<T>(summary.log_sum - own);
-    for (std::int64_t i = 0; i < size; ++i) {
-      const W probability = std::exp(static_cast<W>(x[i]) - summary.maximum) / summary.sum;
-      dx[i] = static_cast<T>(i == label ? probability - 1 : probability);
-    }
-  }
+template <class W>
+W sparse_row(const W* x, std::int64_t label, std::int64_t size, W* gradient) {
+  const W own = x[label];
+  const auto [maximum, sum] = row_exponentials(x, size, gradient);
+  const W scale = 1 / sum;
+  for_lanes(size, [=](std::int64_t i) { gradient[i] *= scale; });
+  gradient[label] -= 1;
+  return std::log(sum) - (own - maximum);
 }
 
 void compute_sparse(KernelContext& c) {
@@ -162,23 +131,24 @@ void compute_sparse(KernelContext& c) {
   check_sparse_labels(logits, labels);
   const std::int64_t rows = logits.dim(0);
   const std::int64_t size = logits.dim(1);
-  dispatch(Indices{}, labels.dtype(), [&]<class Label>() {
-    const Label* label = labels.data<Label>();
-    for (std::int64_t row = 0; row < rows; ++row) {
-      if (label[row] >= 0 && label[row] < size) continue;
-      throw invalid_argument("SparseSoftmaxCrossEntropyWithLogits: a label must be in [0, ", size,
-                             "). Details: label ", row, " is ", label[row], ".");
-    }
-    Tensor& loss = c.output(0, Shape{rows});
-    Tensor& backprop = c.output_in_place(0, 1, logits.shape());
-    dispatch(Floats{}, logits.dtype(), [&]<class T>() {
-      const T* from = logits.data<T>();
-      T* losses = loss.mutable_data<T>();
-      T* gradients = backprop.mutable_data<T>();
-      c.parallel_for(rows, 8.0 * static_cast<double>(size),
-                     [=](std::int64_t begin, std::int64_t end) {
-                       sparse_rows(from, label, size, losses, gradients, begin, end);
-                     });
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const std::int64_t label = integer_at(labels, row);
+    if (label >= 0 && label < size) continue;
+    throw invalid_argument("SparseSoftmaxCrossEntropyWithLogits: a label must be in [0, ", size,
+                           "). Details: label ", row, " is ", label, ".");
+  }
+  Tensor& loss = c.output(0, Shape{rows});
+  Tensor& backprop = c.output_in_place(0, 1, logits.shape());
+  dispatch_wide(logits.dtype(), [&]<class W>() {
+    c.parallel_for(rows, static_cast<double>(size), [&](std::int64_t begin, std::int64_t end) {
+      WideRows<W> x(logits, size);
+      NarrowRows<W> gradients(backprop, size), losses(loss, 1);
+      for (std::int64_t row = begin; row < end; ++row) {
+        *losses.row(row) =
+            sparse_row(x.row(row), integer_at(labels, row), size, gradients.row(row));
+        gradients.store(row);
+        losses.store(row);
+      }
     });
   });
 }

@@ -1,0 +1,93 @@
+#pragma once
+
+// What softmax and the losses over it do with one row of logits.
+
+#include <cmath>
+#include <vector>
+
+#include "ops/elementwise.h"
+#include "ops/kernels/reduce_loops.h"
+#include "ops/lanes.h"
+#include "ops/vector_math.h"
+
+namespace hub {
+
+template <class W>
+struct RowExponentials {
+  W maximum;
+  W sum;
+};
+
+// exps[i] = exp(x[i] - maximum), and their sum; `exps` may be `x`. n > 0. The order of the
+// sum depends on n alone.
+template <class W>
+RowExponentials<W> row_exponentials(const W* x, std::int64_t n, W* exps) {
+  const W maximum = reduction::reduce_row<reduction::Max<W>>(x, n);
+  if constexpr (std::is_same_v<W, float>) {
+    for_lanes(n, [=](std::int64_t i) { exps[i] = vector_math::exp(x[i] - maximum); });
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) exps[i] = std::exp(x[i] - maximum);
+  }
+  return {maximum, reduction::reduce_row<reduction::Sum<W>>(exps, n)};
+}
+
+// A tensor's rows as float or double: in place, or widened into a buffer of one row.
+template <class W>
+class WideRows {
+ public:
+  WideRows(const Tensor& tensor, std::int64_t size)
+      : dtype_(tensor.dtype()),
+        data_(static_cast<const std::byte*>(tensor.raw_data())),
+        row_bytes_(size * static_cast<std::int64_t>(dtype_size(tensor.dtype()))),
+        size_(size) {
+    if (dtype_ != dtype_of<W>) buffer_.resize(static_cast<std::size_t>(size));
+  }
+  // Valid until the next call.
+  const W* row(std::int64_t i) {
+    const std::byte* at = data_ + i * row_bytes_;
+    if (buffer_.empty()) return reinterpret_cast<const W*>(at);
+    widen(dtype_, at, size_, buffer_.data());
+    return buffer_.data();
+  }
+
+ private:
+  DType dtype_;
+  const std::byte* data_;
+  std::int64_t row_bytes_;
+  std::int64_t size_;
+  std::vector<W> buffer_;
+};
+
+// The other way: rows to write, each finished by `store`.
+template <class W>
+class NarrowRows {
+ public:
+  NarrowRows(Tensor& tensor, std::int64_t size)
+      : dtype_(tensor.dtype()),
+        data_(static_cast<std::byte*>(tensor.mutable_raw_data())),
+        row_bytes_(size * static_cast<std::int64_t>(dtype_size(tensor.dtype()))),
+        size_(size) {
+    if (dtype_ != dtype_of<W>) buffer_.resize(static_cast<std::size_t>(size));
+  }
+  W* row(std::int64_t i) {
+    return buffer_.empty() ? reinterpret_cast<W*>(data_ + i * row_bytes_) : buffer_.data();
+  }
+  void store(std::int64_t i) {
+    if (!buffer_.empty()) narrow(dtype_, buffer_.data(), size_, data_ + i * row_bytes_);
+  }
+
+ private:
+  DType dtype_;
+  std::byte* data_;
+  std::int64_t row_bytes_;
+  std::int64_t size_;
+  std::vector<W> buffer_;
+};
+
+// Calls body with float or double: what rows of this dtype are computed in.
+template <class Body>
+void dispatch_wide(DType dtype, Body&& body) {
+  dispatch(TypeList<float, double>{}, wide_dtype(dtype), std::forward<Body>(body));
+}
+
+}  // namespace hub
