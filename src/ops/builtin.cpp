@@ -49,9 +49,12 @@ OpFamily nn_batch_norm_ops();
 OpFamily nn_bias_ops();
 OpFamily nn_conv2d_ops();
 OpFamily nn_conv3d_ops();
+OpFamily nn_gru_ops();
 OpFamily nn_loss_ops();
 OpFamily nn_max_pool_ops();
 OpFamily nn_max_pool3d_ops();
+OpFamily nn_norm_ops();
+OpFamily nn_rnn_ops();
 OpFamily nn_softmax_ops();
 OpFamily random_ops();
 OpFamily reduce_ops();
@@ -121,9 +124,12 @@ const OpRegistry& builtin_ops() {
         nn_bias_ops(),
         nn_conv2d_ops(),
         nn_conv3d_ops(),
+        nn_gru_ops(),
         nn_loss_ops(),
         nn_max_pool_ops(),
         nn_max_pool3d_ops(),
+        nn_norm_ops(),
+        nn_rnn_ops(),
         nn_softmax_ops(),
         random_ops(),
         reduce_ops(),

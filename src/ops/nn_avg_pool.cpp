@@ -5,6 +5,7 @@
 
 #include "graph/op.h"
 #include "graph/shape_rules.h"
+#include "ops/channels.h"
 #include "ops/kernels/conv_loops.h"
 #include "ops/kernels/window_loops.h"
 #include "ops/nn_layout.h"
@@ -43,11 +44,11 @@ void average_pool(KernelContext& c, const ConvShape& shape, const T* x, T* y) {
       Wide<T>* sum = sums.data();
       each_tap(s, output, [&](std::int64_t, std::int64_t pixel) {
         const T* values = image + pixel * channels;
-        for (std::int64_t j = 0; j < channels; ++j) sum[j] += static_cast<Wide<T>>(values[j]);
+        for_channels(channels, [=](std::int64_t j) { sum[j] += static_cast<Wide<T>>(values[j]); });
       });
       const auto count = static_cast<Wide<T>>(covered(s, output));
-      for (std::int64_t j = 0; j < channels; ++j)
-        y[i * channels + j] = static_cast<T>(sum[j] / count);
+      T* result = y + i * channels;
+      for_channels(channels, [=](std::int64_t j) { result[j] = static_cast<T>(sum[j] / count); });
     }
   });
 }
@@ -70,8 +71,8 @@ void average_pool_grad(KernelContext& c, const ConvShape& shape, const T* dy, T*
       each_window(s, position(i % inputs, s.input), [&](std::int64_t, std::int64_t output) {
         const T* values = gradients + output * channels;
         const Wide<T> weight = weights[static_cast<std::size_t>(output)];
-        for (std::int64_t j = 0; j < channels; ++j)
-          sum[j] += static_cast<Wide<T>>(values[j]) * weight;
+        for_channels(channels,
+                     [=](std::int64_t j) { sum[j] += static_cast<Wide<T>>(values[j]) * weight; });
       });
       for (std::int64_t j = 0; j < channels; ++j) dx[i * channels + j] = static_cast<T>(sum[j]);
     }

@@ -9,8 +9,8 @@ namespace {
 
 // Each of `count` matrices [rows, columns] becomes [columns, rows].
 template <class T>
-void transpose_matrices(KernelContext& c, std::int64_t count, std::int64_t rows,
-                        std::int64_t columns, const T* x, T* y) {
+void transpose_each(KernelContext& c, std::int64_t count, std::int64_t rows, std::int64_t columns,
+                    const T* x, T* y) {
   constexpr std::int64_t kTile = 16;
   const std::int64_t tiles = (rows + kTile - 1) / kTile;
   const double tile_ns = 1.0 * static_cast<double>(kTile) * static_cast<double>(columns);
@@ -34,14 +34,19 @@ Tensor transposed(KernelContext& c, const Tensor& x, const Shape& shape, std::in
   if (x.num_elements() == 0) return y;
   dispatch_by_size(x.dtype(), [&]<class T>() {
     if constexpr (std::is_trivially_copyable_v<T>) {
-      transpose_matrices(c, x.dim(0), rows, columns, static_cast<const T*>(x.raw_data()),
-                         static_cast<T*>(y.mutable_raw_data()));
+      transpose_each(c, x.dim(0), rows, columns, static_cast<const T*>(x.raw_data()),
+                     static_cast<T*>(y.mutable_raw_data()));
     }
   });
   return y;
 }
 
 }  // namespace
+
+void transpose_matrices(KernelContext& c, std::int64_t count, std::int64_t rows,
+                        std::int64_t columns, const float* x, float* y) {
+  transpose_each(c, count, rows, columns, x, y);
+}
 
 Shape channels_last(const Shape& shape) {
   return shape.without_dim(1).with_inserted(shape.rank() - 1, shape.dim(1));

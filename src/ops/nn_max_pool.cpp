@@ -6,6 +6,7 @@
 
 #include "graph/op.h"
 #include "graph/shape_rules.h"
+#include "ops/channels.h"
 #include "ops/kernels/conv_loops.h"
 #include "ops/kernels/window_loops.h"
 #include "ops/nn_layout.h"
@@ -32,8 +33,10 @@ bool is_larger(T a, T b) {
 
 template <class T>
 void take_larger(const T* x, std::int64_t count, T* maximum) {
-  for (std::int64_t i = 0; i < count; ++i)
-    maximum[i] = is_larger(x[i], maximum[i]) ? x[i] : maximum[i];
+  for_channels(count, [=](std::int64_t i) {
+    const T value = x[i], best = maximum[i];
+    maximum[i] = is_larger(value, best) ? value : best;
+  });
 }
 
 double window_ns(const ConvShape& s) {

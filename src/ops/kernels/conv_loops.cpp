@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "ops/channels.h"
 #include "ops/kernels/window_loops.h"
 
 namespace hub {
@@ -27,7 +28,8 @@ void add_tap(const ConvShape& s, const T* x, const T* filter, T* y) {
   const std::int64_t depth = s.in_channels / s.groups;
   const std::int64_t width = s.out_channels / s.groups;
   if (depth == 1 && width == 1) {
-    for (std::int64_t i = 0; i < s.out_channels; ++i) y[i] = multiply_add(y[i], x[i], filter[i]);
+    for_channels(s.out_channels,
+                 [=](std::int64_t i) { y[i] = multiply_add(y[i], x[i], filter[i]); });
     return;
   }
   for (std::int64_t group = 0; group < s.groups; ++group) {
@@ -35,7 +37,8 @@ void add_tap(const ConvShape& s, const T* x, const T* filter, T* y) {
       const T value = x[group * depth + i];
       const T* weights = filter + i * s.out_channels + group * width;
       T* sums = y + group * width;
-      for (std::int64_t j = 0; j < width; ++j) sums[j] = multiply_add(sums[j], value, weights[j]);
+      for_channels(width,
+                   [=](std::int64_t j) { sums[j] = multiply_add(sums[j], value, weights[j]); });
     }
   }
 }
@@ -46,7 +49,8 @@ void add_tap_backward(const ConvShape& s, const T* dy, const T* filter, T* dx) {
   const std::int64_t depth = s.in_channels / s.groups;
   const std::int64_t width = s.out_channels / s.groups;
   if (depth == 1 && width == 1) {
-    for (std::int64_t i = 0; i < s.out_channels; ++i) dx[i] = multiply_add(dx[i], dy[i], filter[i]);
+    for_channels(s.out_channels,
+                 [=](std::int64_t i) { dx[i] = multiply_add(dx[i], dy[i], filter[i]); });
     return;
   }
   for (std::int64_t group = 0; group < s.groups; ++group) {
@@ -66,7 +70,7 @@ void add_tap_filter(const ConvShape& s, const T* x, const T* dy, T* df) {
   const std::int64_t depth = s.in_channels / s.groups;
   const std::int64_t width = s.out_channels / s.groups;
   if (depth == 1 && width == 1) {
-    for (std::int64_t i = 0; i < s.out_channels; ++i) df[i] = multiply_add(df[i], x[i], dy[i]);
+    for_channels(s.out_channels, [=](std::int64_t i) { df[i] = multiply_add(df[i], x[i], dy[i]); });
     return;
   }
   for (std::int64_t group = 0; group < s.groups; ++group) {
@@ -74,7 +78,8 @@ void add_tap_filter(const ConvShape& s, const T* x, const T* dy, T* df) {
       const T value = x[group * depth + i];
       const T* gradients = dy + group * width;
       T* sums = df + i * s.out_channels + group * width;
-      for (std::int64_t j = 0; j < width; ++j) sums[j] = multiply_add(sums[j], value, gradients[j]);
+      for_channels(width,
+                   [=](std::int64_t j) { sums[j] = multiply_add(sums[j], value, gradients[j]); });
     }
   }
 }
