@@ -4,6 +4,7 @@
 #include "ops/array_shape_rules.h"
 #include "ops/elements.h"
 #include "ops/kernel.h"
+#include "ops/tensor_list.h"
 #include "tensor/dispatch.h"
 
 namespace hub {
@@ -104,11 +105,42 @@ class EmptyKernel final : public Kernel {
   }
 };
 
-void compute_zeros_like(KernelContext& ctx) {
-  if (ctx.output_dtype(0) == DType::kVariant) {
-    throw unimplemented("ZerosLike: there is no kernel for dtype variant.");
+// Lists keep their length and hold zeros; elements that were not set stay so.
+Variant zeros_like(KernelContext& ctx, const Variant& value, int depth);
+
+Tensor zeros_like(KernelContext& ctx, const Tensor& tensor, int depth) {
+  if (!tensor.is_valid()) return tensor;
+  Tensor zeros = ctx.temporary(tensor.dtype(), tensor.shape());
+  if (tensor.dtype() != DType::kVariant) {
+    zero_tensor(ctx, zeros);
+    return zeros;
   }
-  zero_tensor(ctx, ctx.output_in_place(0, 0, ctx.input(0).shape()));
+  for (std::int64_t i = 0; i < tensor.num_elements(); ++i) {
+    zeros.mutable_data<Variant>()[i] = zeros_like(ctx, tensor.data<Variant>()[i], depth);
+  }
+  return zeros;
+}
+
+Variant zeros_like(KernelContext& ctx, const Variant& value, int depth) {
+  constexpr int kMaxDepth = 100;  // of lists within lists
+  if (value.value == nullptr) return value;
+  if (depth >= kMaxDepth) {
+    throw resource_exhausted("ZerosLike: lists nest at most ", kMaxDepth, " deep.");
+  }
+  const auto* list = dynamic_cast<const TensorList*>(value.value.get());
+  if (list == nullptr) {
+    throw unimplemented("ZerosLike: there are no zeros for the variant's type. Details: it is ",
+                        value.value->type_name(), ".");
+  }
+  auto zeros = std::make_shared<TensorList>(*list);
+  for (Tensor& element : zeros->elements) element = zeros_like(ctx, element, depth + 1);
+  return {std::move(zeros)};
+}
+
+void compute_zeros_like(KernelContext& ctx) {
+  const Tensor& input = ctx.input(0);
+  if (input.dtype() == DType::kVariant) return ctx.set_output(0, zeros_like(ctx, input, 0));
+  zero_tensor(ctx, ctx.output_in_place(0, 0, input.shape()));
 }
 
 void compute_ones_like(KernelContext& ctx) {

@@ -234,6 +234,9 @@ std::int64_t bitcast_size(DType dtype) {
 // A wider type takes the last dimension, a narrower one adds it.
 Shapes bitcast_shape(ShapeContext& c) {
   const PartialShape& input = c.input(0);
+  if (c.input_dtype(0) == DType::kInvalid || c.output_dtype(0) == DType::kInvalid) {
+    return {PartialShape()};  // within a function, whose dtypes are not known yet
+  }
   const std::int64_t from = bitcast_size(c.input_dtype(0));
   const std::int64_t to = bitcast_size(c.output_dtype(0));
   if (!input.has_rank()) return {PartialShape()};

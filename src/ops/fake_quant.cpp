@@ -31,10 +31,12 @@ struct QuantRange {
   float min;
   float max;
   float scale;
-  bool empty;  // min and max are 0: TensorFlow passes everything on, as zeros
+  float inverse;  // from the range asked for: at ties it differs from 1 / scale
+  bool empty;     // min and max are 0: the result is 0, the gradient passes whole
 
   QuantRange(float wanted_min, float wanted_max, const QuantLevels& levels)
       : scale((wanted_max - wanted_min) / (levels.highest - levels.lowest)),
+        inverse((levels.highest - levels.lowest) / (wanted_max - wanted_min)),
         empty(wanted_min == 0 && wanted_max == 0) {
     const float exact_zero = levels.lowest - wanted_min / scale;
     float zero = levels.lowest;  // also for a NaN
@@ -46,24 +48,26 @@ struct QuantRange {
     min = (levels.lowest - zero) * scale;
     max = (levels.highest - zero) * scale;
   }
-
-  float quantize(float x, float inverse_scale, float zero) const {
-    const float clamped = std::max(std::min(x, max), min);  // in this order a NaN stays
-    return std::floor((clamped - min) * inverse_scale - zero + 0.5f) * scale;
-  }
 };
 
-// `count` rows of `stride` floats: quantizes column 0 of them.
+// TensorFlow divides where min and max are scalar tensors, and multiplies elsewhere.
+enum class Scaling { kDivide, kMultiply };
+
+// Column 0 of `count` rows of `stride` floats. In this order of min and max a NaN stays.
+template <Scaling kScaling>
 void quantize(const QuantRange& range, const float* from, float* to, std::int64_t count,
               std::int64_t stride) {
   if (range.empty) {
     for (std::int64_t i = 0; i < count; ++i) to[i * stride] = 0;
     return;
   }
-  const float inverse_scale = 1.0f / range.scale;
-  const float zero = std::floor(-range.min * inverse_scale + 0.5f);
+  const auto in_steps = [&range](float x) {
+    return kScaling == Scaling::kDivide ? x / range.scale : x * range.inverse;
+  };
+  const float zero = std::floor(in_steps(-range.min) + 0.5f);
   for (std::int64_t i = 0; i < count; ++i) {
-    to[i * stride] = range.quantize(from[i * stride], inverse_scale, zero);
+    const float clamped = std::max(std::min(from[i * stride], range.max), range.min);
+    to[i * stride] = std::floor(in_steps(clamped - range.min) - zero + 0.5f) * range.scale;
   }
 }
 
@@ -121,7 +125,7 @@ class FakeQuantArgsKernel final : public Kernel {
       if (gradient) {
         quantize_gradient(range_, from + begin, inputs + begin, to + begin, end - begin, 1);
       } else {
-        quantize(range_, from + begin, to + begin, end - begin, 1);
+        quantize<Scaling::kMultiply>(range_, from + begin, to + begin, end - begin, 1);
       }
     });
   }
@@ -169,8 +173,9 @@ class FakeQuantVarsKernel final : public Kernel {
                      [&](std::int64_t begin, std::int64_t end) {
                        for (std::int64_t c = 0; c < channels; ++c) {
                          const std::int64_t first = begin * channels + c;
-                         quantize(ranges[static_cast<std::size_t>(c)], from + first, to + first,
-                                  end - begin, channels);
+                         quantize<kPerChannel ? Scaling::kMultiply : Scaling::kDivide>(
+                             ranges[static_cast<std::size_t>(c)], from + first, to + first,
+                             end - begin, channels);
                        }
                      });
   }
