@@ -35,10 +35,15 @@ OpFamily image_ops();
 OpFamily linalg_ops();
 OpFamily linalg_matmul_ops();
 OpFamily math_arithmetic_ops();
+OpFamily math_bincount_ops();
+OpFamily math_bins_ops();
 OpFamily math_cast_ops();
 OpFamily math_compare_ops();
 OpFamily math_complex_ops();
 OpFamily math_division_ops();
+OpFamily math_quantize_dequantize_ops();
+OpFamily math_quantize_ops();
+OpFamily math_requantize_ops();
 OpFamily math_special_ops();
 OpFamily math_sum_ops();
 OpFamily math_transcendental_ops();
@@ -110,10 +115,15 @@ const OpRegistry& builtin_ops() {
         linalg_ops(),
         linalg_matmul_ops(),
         math_arithmetic_ops(),
+        math_bincount_ops(),
+        math_bins_ops(),
         math_cast_ops(),
         math_compare_ops(),
         math_complex_ops(),
         math_division_ops(),
+        math_quantize_dequantize_ops(),
+        math_quantize_ops(),
+        math_requantize_ops(),
         math_special_ops(),
         math_sum_ops(),
         math_transcendental_ops(),

@@ -1,0 +1,183 @@
+// Where numbers belong: among boundaries, in bins of equal width, in a sorted row.
+
+#include <algorithm>
+#include <cmath>
+
+#include "graph/shape_rules.h"
+#include "ops/kernel.h"
+#include "tensor/dispatch.h"
+
+namespace hub {
+namespace {
+
+class BucketizeKernel final : public Kernel {
+ public:
+  explicit BucketizeKernel(const KernelInit& init)
+      : boundaries_(init.attr<AttrList>("boundaries").floats) {
+    if (!std::ranges::is_sorted(boundaries_)) {
+      throw invalid_argument(
+          "Bucketize: the boundaries must be sorted. Details: ", join(boundaries_), ".");
+    }
+  }
+
+  // A number on a boundary belongs to the bucket above.
+  void compute(KernelContext& c) const override {
+    const Tensor& x = c.input(0);
+    auto* buckets = c.output(0, x.shape()).mutable_data<std::int32_t>();
+    dispatch(TypeList<std::int32_t, std::int64_t, float, double>{}, x.dtype(), [&]<class T>() {
+      using Common = std::common_type_t<T, float>;
+      const T* values = x.data<T>();
+      c.parallel_for(x.num_elements(), 10, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          const auto value = static_cast<Common>(values[i]);
+          const auto above = std::upper_bound(boundaries_.begin(), boundaries_.end(), value);
+          buckets[i] = static_cast<std::int32_t>(above - boundaries_.begin());
+        }
+      });
+    });
+  }
+
+ private:
+  std::vector<float> boundaries_;
+};
+
+// The bins' common edge arithmetic: values below the range go to the first, above to the last.
+template <class T, class Count>
+void count_in_bins(const Tensor& values, T low, T high, std::int64_t bins, Count* counts) {
+  std::fill_n(counts, bins, Count{0});
+  // Floats are subtracted in their own precision, integers where nothing overflows.
+  using Wide = std::conditional_t<std::is_integral_v<T>, double, T>;
+  const auto above = [&](T value) {
+    return static_cast<double>(static_cast<Wide>(value) - static_cast<Wide>(low));
+  };
+  const double width = above(high) / static_cast<double>(bins);
+  const auto last = static_cast<double>(bins - 1);
+  for (const T value : values.values<T>()) {
+    if (value != value) {
+      throw invalid_argument("HistogramFixedWidth: the values must not hold NaN.");
+    }
+    const double bin = std::min(above(std::max(value, low)) / width, last);
+    // The quotient of two infinities is NaN.
+    ++counts[bin >= 0 ? static_cast<std::int64_t>(bin) : 0];
+  }
+}
+
+void compute_histogram(KernelContext& c) {
+  const Tensor& values = c.input(0);
+  const Tensor& range = c.input(1);
+  if (range.rank() != 1 || range.dim(0) != 2) {
+    throw invalid_argument(
+        "HistogramFixedWidth: value_range must be a vector of two. Details: its ", "shape is ",
+        range.shape(), ".");
+  }
+  if (c.input(2).rank() != 0) {
+    throw invalid_argument("HistogramFixedWidth: nbins must be a scalar. Details: its shape is ",
+                           c.input(2).shape(), ".");
+  }
+  const std::int64_t bins = integer_scalar(c, 2, "nbins");
+  if (bins <= 0) {
+    throw invalid_argument("HistogramFixedWidth: nbins must be positive. Details: ", bins, ".");
+  }
+  dispatch(TypeList<std::int32_t, std::int64_t, float, double>{}, values.dtype(), [&]<class T>() {
+    const T low = range.data<T>()[0];
+    const T high = range.data<T>()[1];
+    if (!(low < high)) {
+      throw invalid_argument("HistogramFixedWidth: value_range must rise. Details: [", low, ", ",
+                             high, "].");
+    }
+    Tensor& counts = c.output(0, Shape{bins});
+    dispatch(Indices{}, counts.dtype(), [&]<class Count>() {
+      count_in_bins<T>(values, low, high, bins, counts.mutable_data<Count>());
+    });
+  });
+}
+
+Shapes histogram_shape(ShapeContext& c) {
+  c.with_rank(1, 1);
+  c.with_rank(2, 0);
+  const auto bins = c.input_as_int(2);
+  if (bins && *bins <= 0 && c.input_value(2) != nullptr) {
+    throw invalid_argument("HistogramFixedWidth: nbins must be positive. Details: ", *bins, ".");
+  }
+  return {PartialShape{bins && *bins > 0 ? *bins : -1}};
+}
+
+// For each value of a row its place in the sorted row: before equal numbers, or after them.
+template <bool kUpper>
+void compute_bound(KernelContext& c) {
+  const Tensor& sorted = c.input(0);
+  const Tensor& values = c.input(1);
+  if (sorted.rank() != 2 || values.rank() != 2 || sorted.dim(0) != values.dim(0)) {
+    throw invalid_argument(c.node().op_name, ": sorted_inputs and values must be matrices with as ",
+                           "many rows. Details: ", sorted.shape(), " and ", values.shape(), ".");
+  }
+  Tensor& places = c.output(0, values.shape());
+  if (places.dtype() == DType::kInt32 && sorted.dim(1) > std::numeric_limits<std::int32_t>::max()) {
+    throw invalid_argument(c.node().op_name, ": the places do not fit int32. Details: rows of ",
+                           sorted.dim(1), ".");
+  }
+  dispatch(RealNumbers{}, sorted.dtype(), [&]<class T>() {
+    using Wide =
+        std::conditional_t<std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>, float, T>;
+    const auto less = [](T a, T b) { return static_cast<Wide>(a) < static_cast<Wide>(b); };
+    dispatch(Indices{}, places.dtype(), [&]<class Place>() {
+      const std::int64_t columns = values.dim(1);
+      const T* rows = sorted.data<T>();
+      const T* wanted = values.data<T>();
+      Place* out = places.mutable_data<Place>();
+      c.parallel_for(values.num_elements(), 20, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          const T* first = rows + i / columns * sorted.dim(1);
+          const T* last = first + sorted.dim(1);
+          const T* place = kUpper ? std::upper_bound(first, last, wanted[i], less)
+                                  : std::lower_bound(first, last, wanted[i], less);
+          out[i] = static_cast<Place>(place - first);
+        }
+      });
+    });
+  });
+}
+
+Shapes bound_shape(ShapeContext& c) {
+  const PartialShape sorted = c.with_rank(0, 2);
+  const PartialShape values = c.with_rank(1, 2);
+  const std::int64_t rows = merge_dims(sorted.dim(0), values.dim(0), "The numbers of rows");
+  return {PartialShape{rows, values.dim(1)}};
+}
+
+constexpr OpDef kOps[] = {
+    {.name = "Bucketize",
+     .inputs = "input: T",
+     .outputs = "output: int32",
+     .attrs = "T: {int32, int64, float, double}; boundaries: list(float)",
+     .shape = unchanged_shape,
+     .kernel = make_kernel<BucketizeKernel>,
+     .differentiable = Differentiable::kRefused},
+    {.name = "HistogramFixedWidth",
+     .inputs = "values: T, value_range: T, nbins: int32",
+     .outputs = "out: dtype",
+     .attrs = "T: {int32, int64, float, double}; dtype: {int32, int64} = int32",
+     .shape = histogram_shape,
+     .kernel = kernel_function<compute_histogram>,
+     .differentiable = Differentiable::kRefused},
+    {.name = "LowerBound",
+     .inputs = "sorted_inputs: T, values: T",
+     .outputs = "output: out_type",
+     .attrs = "T: type; out_type: {int32, int64} = int32",
+     .shape = bound_shape,
+     .kernel = kernel_function<compute_bound<false>>,
+     .differentiable = Differentiable::kRefused},
+    {.name = "UpperBound",
+     .inputs = "sorted_inputs: T, values: T",
+     .outputs = "output: out_type",
+     .attrs = "T: type; out_type: {int32, int64} = int32",
+     .shape = bound_shape,
+     .kernel = kernel_function<compute_bound<true>>,
+     .differentiable = Differentiable::kRefused},
+};
+
+}  // namespace
+
+OpFamily math_bins_ops() { return kOps; }
+
+}  // namespace hub
