@@ -195,7 +195,7 @@ class DequantizeKernel final : public Kernel {
               for (std::int64_t i = begin; i < end; ++i) to[i] = static_cast<Out>(value(from[i]));
             });
           };
-          dequantize<T>(range, convert);
+          dequantize<T>(range, slices.count == 1, convert);
         }
       });
     });
@@ -204,7 +204,7 @@ class DequantizeKernel final : public Kernel {
  private:
   // Gives `convert` the function from an integer to its float.
   template <class T, class Convert>
-  void dequantize(QuantizedRange range, const Convert& convert) const {
+  void dequantize(QuantizedRange range, bool one_slice, const Convert& convert) const {
     const auto highest = static_cast<float>(std::numeric_limits<T>::max());
     const auto lowest = static_cast<float>(std::numeric_limits<T>::lowest());
     if (mode_ == Mode::kMinFirst) {
@@ -214,7 +214,13 @@ class DequantizeKernel final : public Kernel {
       const float scale = std::is_unsigned_v<T>
                               ? high_scale
                               : std::max(range.low / lowest_output<T>(narrow_), high_scale);
-      convert([=](T x) { return static_cast<float>(x) * scale; });
+      // With one range for all, TensorFlow goes from float to int and back: what is rounded to
+      // 2^31 becomes -2^31.
+      const float wraps = one_slice ? 0x1p31f : std::numeric_limits<float>::infinity();
+      convert([=](T x) {
+        const auto value = static_cast<float>(x);
+        return (value == wraps ? -value : value) * scale;
+      });
     } else {
       const float scale = (range.high - range.low) / (highest - lowest);
       const float half_range = std::is_unsigned_v<T> ? 0 : (highest - lowest + 1) / 2;
