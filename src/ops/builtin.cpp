@@ -33,6 +33,8 @@ OpFamily hash_bucket_ops();
 OpFamily fake_quant_ops();
 OpFamily image_ops();
 OpFamily linalg_ops();
+OpFamily linalg_band_ops();
+OpFamily linalg_diag_ops();
 OpFamily linalg_matmul_ops();
 OpFamily math_arithmetic_ops();
 OpFamily math_bincount_ops();
@@ -113,6 +115,8 @@ const OpRegistry& builtin_ops() {
         fake_quant_ops(),
         image_ops(),
         linalg_ops(),
+        linalg_band_ops(),
+        linalg_diag_ops(),
         linalg_matmul_ops(),
         math_arithmetic_ops(),
         math_bincount_ops(),
