@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "format/bundle_values.h"
+#include "format/bundle_index.h"
 #include "format/crc32c.h"
 #include "format/testing.h"
 
@@ -136,7 +136,7 @@ TEST_F(BundleSlicesTest, AFullShapeWithoutBytesIsNotAllocated) {
   full.dtype = DType::kFloat32;
   full.shape = Shape{std::int64_t{1} << 50};
   full.slices = {{{{0, std::int64_t{1} << 49}}}, {{{std::int64_t{1} << 49, std::int64_t{1} << 49}}}};
-  std::map<std::string, BundleEntry, std::less<>> entries = {{"m", full}};
+  BundleEntries entries = {{"m", full}};
   write_raw(bundle_index_path(prefix()), bundle_index(entries, 1));
   write_raw(bundle_data_path(prefix(), 0, 1), "data");
   EXPECT_EQ(error_of([&] { BundleReader(prefix()).read("m"); }).code(), ErrorCode::kNotFound);

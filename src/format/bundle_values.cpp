@@ -56,8 +56,7 @@ void write_bundle_entry(const BundleEntry& entry, pb::BundleEntryProto& message)
   }
 }
 
-std::string bundle_index(const std::map<std::string, BundleEntry, std::less<>>& entries,
-                         int num_shards) {
+std::string bundle_index(const BundleEntries& entries, int num_shards) {
   TableWriter table;
   pb::BundleHeaderProto header;
   header.set_num_shards(num_shards);

@@ -6,20 +6,16 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "format/bundle_index.h"
 #include "format/proto/tensor_bundle.pb.h"
 #include "format/tensor_bundle.h"
 
 namespace hub {
 
-inline constexpr int kBundleVersion = 1;
-
 TensorSlice read_tensor_slice(const tf1hub::format::TensorSliceProto& message);
 // Errors: INVALID_ARGUMENT for a shape that is none.
 BundleEntry read_bundle_entry(const tf1hub::format::BundleEntryProto& message);
 void write_bundle_entry(const BundleEntry& entry, tf1hub::format::BundleEntryProto& message);
-// The bytes of the index file.
-std::string bundle_index(const std::map<std::string, BundleEntry, std::less<>>& entries,
-                         int num_shards);
 
 // Strings: all lengths as varints, a masked checksum of the lengths, all bytes. `crc` becomes
 // the (unmasked) checksum of the whole. Errors: DATA_LOSS.

@@ -144,7 +144,7 @@ class Merge {
   }
 
   int num_shards_ = 0;
-  std::map<std::string, BundleEntry, std::less<>> entries_;
+  BundleEntries entries_;
   std::unordered_map<std::string, int> shards_;  // data file -> its number in the whole
 };
 

@@ -5,7 +5,7 @@
 
 #include <complex>
 
-#include "format/bundle_values.h"
+#include "format/bundle_index.h"
 #include "format/coding.h"
 #include "format/crc32c.h"
 #include "format/table.h"
@@ -16,8 +16,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-using Entries = std::map<std::string, BundleEntry, std::less<>>;
 
 class TensorBundleTest : public ::testing::Test {
  protected:
@@ -33,7 +31,7 @@ class TensorBundleTest : public ::testing::Test {
   void write_data(std::string_view bytes) const {
     write_raw(bundle_data_path(prefix(), 0, 1), bytes);
   }
-  void write_index(const Entries& entries, int shards = 1) const {
+  void write_index(const BundleEntries& entries, int shards = 1) const {
     write_raw(bundle_index_path(prefix()), bundle_index(entries, shards));
   }
 
@@ -217,18 +215,15 @@ TEST_F(TensorBundleTest, BigEndianNumbersAreSwapped) {
   const std::uint32_t whole =
       extend_crc32c(crc32c(lengths), text.substr(2) + "abcde");
   text += "abcde";
-  Entries entries = {{"c", entry_of(DType::kComplex64, Shape{1}, 4, pairs)},
+  BundleEntries entries = {{"c", entry_of(DType::kComplex64, Shape{1}, 4, pairs)},
                      {"n", entry_of(DType::kFloat32, Shape{}, 0, numbers)},
                      {"s", entry_of(DType::kString, Shape{2}, 12, text)}};
   entries["s"].masked_crc32c = mask_crc(whole);
   write_data(numbers + pairs + text);
   TableWriter table;
-  table.add("", from_hex("08 01 10 01 1a 02 08 01"));
-  for (const auto& [key, entry] : entries) {
-    tf1hub::format::BundleEntryProto message;
-    write_bundle_entry(entry, message);
-    table.add(key, message.SerializeAsString());
-  }
+  read_table(bundle_index(entries, 1), "index", [&](std::string_view key, std::string_view value) {
+    table.add(key, key.empty() ? from_hex("08 01 10 01 1a 02 08 01") : std::string(value));
+  });
   write_raw(bundle_index_path(prefix()), table.finish());
   const BundleReader reader(prefix());
   EXPECT_EQ(reader.read("n").scalar<float>(), 0.5f);
