@@ -100,7 +100,10 @@ std::string text_of(const AttrDef& attr) {
     for (const DType dtype : list.types) values.insert(to_string(dtype));
     text += cat(" {", join(values), "}");
   }
-  if (attr.default_value) text += cat(" = ", *attr.default_value);
+  if (attr.default_value) {
+    const auto* string = std::get_if<std::string>(&attr.default_value->value);
+    text += string != nullptr ? cat(" = '", *string, "'") : cat(" = ", *attr.default_value);
+  }
   return text;
 }
 

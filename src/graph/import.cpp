@@ -233,6 +233,8 @@ class Importer {
     Node& node = graph_.mutable_node(added);
     if (known.size() != node.outputs.size()) return;
     for (std::size_t i = 0; i < known.size(); ++i) {
+      // TensorFlow says [2] of the handles of TensorArrays, which are scalars.
+      if (node.outputs[i].dtype == DType::kResource) continue;
       PartialShape& shape = node.outputs[i].shape;
       if (!shape.is_compatible_with(known[i])) {
         throw invalid_argument("The attribute _output_shapes must fit the op. Details: node \"", node.name, "\", output ", i,

@@ -156,7 +156,21 @@ class SchemaParser {
 
   std::string quoted(std::string_view text) const {
     if (text.size() < 2 || text.front() != '\'' || text.back() != '\'') bad(text, "expected a quoted string");
-    return std::string(text.substr(1, text.size() - 2));
+    std::string result;
+    for (std::size_t i = 1; i + 1 < text.size(); ++i) {
+      if (text[i] != '\\') {
+        result += text[i];
+        continue;
+      }
+      // As in C++; nothing else occurs in TensorFlow's schemas.
+      switch (text[++i]) {
+        case 't': result += '\t'; break;
+        case 'n': result += '\n'; break;
+        case '\\': result += '\\'; break;
+        default: bad(text, "unknown escape");
+      }
+    }
+    return result;
   }
 
   std::int64_t integer(std::string_view text) const {
