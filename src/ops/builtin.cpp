@@ -56,6 +56,9 @@ OpFamily nn_batch_norm_ops();
 OpFamily nn_bias_ops();
 OpFamily nn_conv2d_ops();
 OpFamily nn_conv3d_ops();
+OpFamily nn_ctc_ops();
+OpFamily nn_ctc_beam_ops();
+OpFamily nn_dilation_ops();
 OpFamily nn_gru_ops();
 OpFamily nn_loss_ops();
 OpFamily nn_max_pool_ops();
@@ -138,6 +141,9 @@ const OpRegistry& builtin_ops() {
         nn_bias_ops(),
         nn_conv2d_ops(),
         nn_conv3d_ops(),
+        nn_ctc_ops(),
+        nn_ctc_beam_ops(),
+        nn_dilation_ops(),
         nn_gru_ops(),
         nn_loss_ops(),
         nn_max_pool_ops(),

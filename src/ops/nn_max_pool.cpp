@@ -2,7 +2,6 @@
 // lowest finite value, and NaN never is one, as in TensorFlow.
 
 #include <algorithm>
-#include <limits>
 
 #include "graph/op.h"
 #include "graph/shape_rules.h"
@@ -18,13 +17,6 @@ namespace hub {
 namespace {
 
 using dnn::ConvShape;
-
-template <class T>
-T lowest() {
-  if constexpr (std::is_same_v<T, Half>) return Half::from_bits(0xFBFF);
-  if constexpr (std::is_same_v<T, BFloat16>) return BFloat16::from_bits(0xFF7F);
-  return static_cast<T>(std::numeric_limits<Wide<T>>::lowest());
-}
 
 template <class T>
 bool is_larger(T a, T b) {
@@ -132,7 +124,7 @@ class MaxPoolKernel final : public PoolKernel {
     Tensor y = result(c, pool_output(shape));
     if (y.num_elements() != 0) {
       dispatch(RealNumbers{}, x.dtype(), [&]<class T>() {
-        max_pool<T>(c, shape, lowest<T>(), x.data<T>(), y.mutable_data<T>());
+        max_pool<T>(c, shape, lowest_finite<T>(), x.data<T>(), y.mutable_data<T>());
       });
     }
     finish(c, std::move(y));
