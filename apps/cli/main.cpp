@@ -39,7 +39,8 @@ int run(int argc, char** argv) {
       "tf1hub COMMAND --help shows a command's options and examples.\n"
       "Exit status: 0 done; 1 failed; 2 wrong usage; 3 not found; 4 an op or feature is not\n"
       "supported; 5 verification failed.");
-  const std::vector<CommandEntry> commands = {add_show(program)};
+  const std::vector<CommandEntry> commands = {add_show(program), add_run(program),
+                                              add_bench(program), add_verify(program)};
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

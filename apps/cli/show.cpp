@@ -9,6 +9,7 @@
 #include "cli/table.h"
 #include "common/describe_json.h"
 #include "module/describe.h"
+#include "module/variants.h"
 #include "ops/builtin.h"
 
 namespace hub::cli {
@@ -18,12 +19,14 @@ namespace {
 constexpr std::size_t kMaxVariables = 40;
 constexpr std::size_t kLineWidth = 96;
 
-std::string format_text(ModelFormat format) {
-  switch (format) {
-    case ModelFormat::kTf1Hub: return "TF1 Hub module";
-    case ModelFormat::kSavedModelV1: return "SavedModel of TensorFlow 1";
-    case ModelFormat::kSavedModelV2: return "SavedModel of TensorFlow 2";
-    case ModelFormat::kGraphDef: return "graph";
+std::string kind_text(ModelKind kind) {
+  switch (kind) {
+    case ModelKind::kTf1Hub: return "TF1 Hub module";
+    case ModelKind::kSavedModelV1: return "SavedModel of TensorFlow 1";
+    case ModelKind::kSavedModelV2: return "SavedModel of TensorFlow 2";
+    case ModelKind::kGraphDef: return "graph";
+    case ModelKind::kMetaGraph: return "graph of a training run";
+    case ModelKind::kCheckpoint: return "checkpoint";
   }
   return "";
 }
@@ -105,12 +108,12 @@ void print_ops(const VariantDescription& variant) {
 }
 
 void print_table(const std::string& path, const ModelDescription& description) {
-  fmt::print("{}\n  {}, {}", printable(path, 4096), format_text(description.format),
+  fmt::print("{}\n  {}, {}", printable(path, 4096), kind_text(description.kind),
              size_text(description.bytes));
   if (!description.assets.empty()) fmt::print(", {}", counted(description.assets.size(), "asset"));
   fmt::print("\n");
   for (const VariantDescription& variant : description.variants) {
-    if (description.format != ModelFormat::kGraphDef) {
+    if (description.kind != ModelKind::kGraphDef) {
       fmt::print("\ngraph {}{}\n", tags_text(variant.tags),
                  variant.tags.empty() ? " (no tags)" : "");
     }
@@ -133,7 +136,8 @@ struct ShowOptions {
 };
 
 ExitStatus show(const ShowOptions& options) {
-  const ModelDescription description = describe(open_model(options.module), builtin_ops());
+  const ModelDescription description =
+      describe(open_model_files(resolve_handle(options.module)), builtin_ops());
   if (options.json) {
     // Names may be bytes that are no UTF-8.
     fmt::print("{}\n",

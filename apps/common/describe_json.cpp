@@ -57,7 +57,7 @@ Json to_json(const ModelDescription& description) {
   for (const VariantDescription& variant : description.variants) {
     variants.push_back(variant_json(variant));
   }
-  return {{"format", to_string(description.format)},
+  return {{"format", model_kind_name(description.kind)},
           {"variants", std::move(variants)},
           {"assets", description.assets},
           {"bytes", description.bytes}};

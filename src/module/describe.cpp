@@ -50,11 +50,11 @@ VariantDescription describe(const MetaGraph& meta_graph, const OpRegistry& regis
   return description;
 }
 
-ModelDescription describe(const Model& model, const OpRegistry& registry) {
+ModelDescription describe(const ModuleFiles& files, const OpRegistry& registry) {
   ModelDescription description{
-      .format = model.format, .variants = {}, .assets = model.assets, .bytes = model.bytes};
-  for (const MetaGraph& variant : model.variants) {
-    description.variants.push_back(describe(variant, registry, model.path));
+      .kind = files.kind, .variants = {}, .assets = files.assets, .bytes = files.size_bytes};
+  for (const MetaGraph& meta_graph : files.model.meta_graphs) {
+    description.variants.push_back(describe(meta_graph, registry, files.path));
   }
   return description;
 }

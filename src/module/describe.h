@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "format/module_files.h"
 #include "graph/op.h"
 #include "hub/module.h"
-#include "module/model.h"
 #include "module/variables.h"
 
 namespace hub {
@@ -24,13 +24,13 @@ struct VariantDescription {
 };
 
 struct ModelDescription {
-  ModelFormat format = ModelFormat::kGraphDef;
+  ModelKind kind = ModelKind::kGraphDef;
   std::vector<VariantDescription> variants;  // in the order of the file
   std::vector<std::string> assets;           // paths below assets/, sorted
   std::uint64_t bytes = 0;                   // of the format's own files
 };
 
-ModelDescription describe(const Model& model, const OpRegistry& registry);
+ModelDescription describe(const ModuleFiles& files, const OpRegistry& registry);
 VariantDescription describe(const MetaGraph& meta_graph, const OpRegistry& registry,
                             std::string_view place);
 

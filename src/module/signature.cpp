@@ -95,4 +95,9 @@ BoundSignature bind_signature(const std::string& name, const SignatureDef& signa
   return bound;
 }
 
+std::string default_signature_name(const std::map<std::string, BoundSignature>& signatures) {
+  constexpr const char* kServing = "serving_default";
+  return signatures.contains("default") || !signatures.contains(kServing) ? "default" : kServing;
+}
+
 }  // namespace hub

@@ -32,6 +32,10 @@ struct BoundSignature {
 
 BoundSignature bind_signature(const std::string& name, const SignatureDef& signature);
 
+// What applying a model without naming a signature means: "default", or "serving_default"
+// where only that is there.
+std::string default_signature_name(const std::map<std::string, BoundSignature>& signatures);
+
 // The tensors to feed: `inputs` checked against the signature, the parts of one input after
 // the other as part_names and the signature order them. Errors, all with the input's name: of kind
 // type for missing or extra inputs, another kind of value, a shape that does not fit; of kind value

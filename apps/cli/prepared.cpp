@@ -1,0 +1,84 @@
+#include "cli/prepared.h"
+
+#include "base/errors.h"
+#include "cli/commands.h"
+#include "module/variants.h"
+
+namespace hub::cli {
+namespace {
+
+// The dtype of each tensor that a signature takes.
+std::map<std::string, DType> part_dtypes(const BoundSignature& signature) {
+  std::map<std::string, DType> dtypes;
+  for (const auto& [name, value] : signature.inputs) {
+    const ValueInfo& info = value.info;
+    const std::vector<std::string> parts = part_names(name, info);
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const bool is_values = info.kind == ValueKind::kSparse ? i == 1 : i == 0;
+      dtypes[parts[i]] = is_values                         ? info.dtype
+                         : info.kind == ValueKind::kSparse ? DType::kInt64
+                                                           : info.row_splits_dtype;
+    }
+  }
+  return dtypes;
+}
+
+std::optional<DType> tensor_dtype(const GraphData& graph, std::string_view name) {
+  try {
+    const DType dtype = graph.fact(graph.find_output(name)).dtype;
+    if (dtype != DType::kInvalid) return dtype;
+  } catch (const Error&) {
+    // No such tensor: whoever uses the input says so.
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void add_model_options(CLI::App& command, ModelOptions& options) {
+  command.add_option("MODULE", options.module, "Folder of a module or SavedModel, or graph file")
+      ->required();
+  command
+      .add_option(
+          "--tags", options.tags,
+          "Tags of the graph, with commas; default: the graph without tags, or the only one")
+      ->delimiter(',');
+  command.add_option("--signature", options.signature,
+                     "Signature to apply; default: default or serving_default");
+  command.add_option("--threads", options.threads, "Threads to use; default: one for each CPU")
+      ->check(CLI::Range(1, 1024));
+}
+
+PreparedModel open_prepared(const ModelOptions& options) {
+  const ModuleFiles files = open_model_files(resolve_handle(options.module));
+  checking_usage([&] { return find_variant(files, options.tags); });
+  PreparedModel model;
+  model.runner =
+      std::make_unique<ModelRunner>(files, RunnerOptions{.tags = options.tags,
+                                                         .engine = {.threads = options.threads},
+                                                         .seed = options.seed});
+  if (model.runner->signatures().empty() && options.signature.empty()) return model;
+  model.signature = options.signature.empty() ? default_signature_name(model.runner->signatures())
+                                              : options.signature;
+  checking_usage([&] { static_cast<void>(model.runner->signature(model.signature)); });
+  return model;
+}
+
+PreparedInputs prepare_inputs(const PreparedModel& model, const InputOptions& options) {
+  const GraphData& graph = model.runner->graph();
+  std::map<std::string, DType> dtypes;
+  if (!model.signature.empty()) dtypes = part_dtypes(model.runner->signature(model.signature));
+  TensorMap all = read_inputs(options, [&](std::string_view name) {
+    const auto found = dtypes.find(std::string(name));
+    return found == dtypes.end() ? tensor_dtype(graph, name) : found->second;
+  });
+  PreparedInputs inputs;
+  for (auto& [name, tensor] : all) {
+    const bool is_feed = !dtypes.contains(name) &&
+                         (model.signature.empty() || tensor_dtype(graph, name).has_value());
+    (is_feed ? inputs.feeds : inputs.signature_inputs).emplace(name, std::move(tensor));
+  }
+  return inputs;
+}
+
+}  // namespace hub::cli

@@ -1,0 +1,44 @@
+#pragma once
+
+// A model opened as the options of `run` and `bench` say, and its inputs.
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/arrays.h"
+#include "module/model_runner.h"
+
+namespace hub::cli {
+
+struct ModelOptions {
+  std::string module;
+  std::vector<std::string> tags;
+  std::string signature;
+  int threads = 0;
+  std::optional<std::int64_t> seed;
+};
+
+// Declares what the commands have in common.
+void add_model_options(CLI::App& command, ModelOptions& options);
+
+struct PreparedModel {
+  std::unique_ptr<ModelRunner> runner;
+  std::string signature;  // empty: a graph without signatures
+};
+
+// Opens the model; the signature is known to exist.
+// Errors: UsageError for unknown tags or signatures; those of ModelRunner.
+PreparedModel open_prepared(const ModelOptions& options);
+
+// The inputs: those of the signature, and tensors of the graph by their names there.
+struct PreparedInputs {
+  TensorMap signature_inputs;
+  TensorMap feeds;
+};
+PreparedInputs prepare_inputs(const PreparedModel& model, const InputOptions& options);
+
+}  // namespace hub::cli
