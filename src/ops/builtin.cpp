@@ -6,18 +6,18 @@ namespace hub {
 
 // One line for each family file of this folder, here and in the array.
 OpFamily array_basic_ops();
+OpFamily array_depth_ops();
 OpFamily array_gather_ops();
 OpFamily array_index_ops();
-OpFamily array_join_ops();
-OpFamily array_pad_ops();
-OpFamily array_shape_ops();
-OpFamily array_slice_ops();
-OpFamily array_depth_ops();
 OpFamily array_inplace_ops();
+OpFamily array_join_ops();
 OpFamily array_mirror_pad_ops();
+OpFamily array_pad_ops();
 OpFamily array_reverse_ops();
 OpFamily array_scatter_ops();
 OpFamily array_select_ops();
+OpFamily array_shape_ops();
+OpFamily array_slice_ops();
 OpFamily array_space_ops();
 OpFamily array_stitch_ops();
 OpFamily array_transpose_ops();
@@ -29,8 +29,9 @@ OpFamily control_tensor_array_ops();
 OpFamily control_tensor_list_ops();
 OpFamily control_tensor_list_stack_ops();
 OpFamily control_value_ops();
-OpFamily hash_bucket_ops();
 OpFamily fake_quant_ops();
+OpFamily file_ops();
+OpFamily hash_bucket_ops();
 OpFamily image_ops();
 OpFamily linalg_ops();
 OpFamily linalg_band_ops();
@@ -43,8 +44,8 @@ OpFamily math_cast_ops();
 OpFamily math_compare_ops();
 OpFamily math_complex_ops();
 OpFamily math_division_ops();
-OpFamily math_quantize_dequantize_ops();
 OpFamily math_quantize_ops();
+OpFamily math_quantize_dequantize_ops();
 OpFamily math_requantize_ops();
 OpFamily math_special_ops();
 OpFamily math_sum_ops();
@@ -81,7 +82,10 @@ OpFamily state_scatter_ops();
 OpFamily state_scatter_nd_ops();
 OpFamily state_slice_ops();
 OpFamily table_ops();
+OpFamily table_dense_ops();
+OpFamily table_hash_ops();
 OpFamily table_init_ops();
+OpFamily table_mutable_ops();
 OpFamily text_ops();
 OpFamily text_regex_ops();
 OpFamily text_split_ops();
@@ -91,18 +95,18 @@ const OpRegistry& builtin_ops() {
   static const OpRegistry registry = [] {
     const std::array families = {
         array_basic_ops(),
+        array_depth_ops(),
         array_gather_ops(),
         array_index_ops(),
-        array_join_ops(),
-        array_pad_ops(),
-        array_shape_ops(),
-        array_slice_ops(),
-        array_depth_ops(),
         array_inplace_ops(),
+        array_join_ops(),
         array_mirror_pad_ops(),
+        array_pad_ops(),
         array_reverse_ops(),
         array_scatter_ops(),
         array_select_ops(),
+        array_shape_ops(),
+        array_slice_ops(),
         array_space_ops(),
         array_stitch_ops(),
         array_transpose_ops(),
@@ -114,8 +118,9 @@ const OpRegistry& builtin_ops() {
         control_tensor_list_ops(),
         control_tensor_list_stack_ops(),
         control_value_ops(),
-        hash_bucket_ops(),
         fake_quant_ops(),
+        file_ops(),
+        hash_bucket_ops(),
         image_ops(),
         linalg_ops(),
         linalg_band_ops(),
@@ -128,8 +133,8 @@ const OpRegistry& builtin_ops() {
         math_compare_ops(),
         math_complex_ops(),
         math_division_ops(),
-        math_quantize_dequantize_ops(),
         math_quantize_ops(),
+        math_quantize_dequantize_ops(),
         math_requantize_ops(),
         math_special_ops(),
         math_sum_ops(),
@@ -166,7 +171,10 @@ const OpRegistry& builtin_ops() {
         state_scatter_nd_ops(),
         state_slice_ops(),
         table_ops(),
+        table_dense_ops(),
+        table_hash_ops(),
         table_init_ops(),
+        table_mutable_ops(),
         text_ops(),
         text_regex_ops(),
         text_split_ops(),

@@ -177,8 +177,10 @@ void compute_assign_update(KernelContext& context) {
 }
 
 void compute_is_initialized(KernelContext& context) {
-  const bool initialized = context.resource<Variable>(0)->read().is_valid();
-  *context.output(0, Shape{}).mutable_data<bool>() = initialized;
+  const auto& handle = context.input(0).scalar<ResourceHandle>();
+  const auto variable = std::dynamic_pointer_cast<Variable>(handle.resource);
+  *context.output(0, Shape{}).mutable_data<bool>() =
+      variable != nullptr && variable->read().is_valid();
 }
 
 // The value for ops that say NOT_FOUND where there is none.
@@ -230,8 +232,11 @@ class DestroyResourceKernel final : public Kernel {
       ++variable->version;
       return existed;
     }
-    if (const auto table = std::dynamic_pointer_cast<LookupTable>(handle.resource))
-      return table->destroy();
+    if (const auto table = std::dynamic_pointer_cast<LookupTable>(handle.resource)) {
+      // The next run finds a new table of the name. One without a name goes with its handles.
+      if (!handle.name.empty()) table->clear();
+      return true;
+    }
     return context.resources().erase(handle.container, handle.name);
   }
 

@@ -2,7 +2,6 @@
 
 // Lookup tables: state that ops with a table handle work on.
 
-#include <atomic>
 #include <memory>
 #include <string>
 
@@ -44,50 +43,27 @@ class LookupTable : public Resource {
   // Replaces all entries.
   virtual void import(const Tensor& keys, const Tensor& values);
 
-  // The table of this kernel's handle in input 0. Errors: NOT_FOUND for one that is gone.
+  // Errors: INVALID_ARGUMENT where tensors do not fit.
+  virtual void check_import(const Tensor& keys, const Tensor& values) const;
+  // Back to what a new table is.
+  virtual void clear() = 0;
+
+  // The table of this kernel's handle in input 0. Errors: NOT_FOUND where there is none.
   static std::shared_ptr<LookupTable> of_input(KernelContext& context);
-  bool is_destroyed() const { return destroyed_.load(std::memory_order_acquire); }
-  // False where it was destroyed already. A table without a name lives as long as its handles.
-  bool destroy() { return !named || !destroyed_.exchange(true); }
-  bool named = false;
 
  private:
   const DType key_dtype_;
   const DType value_dtype_;
   const Shape key_shape_;
   const Shape value_shape_;
-  std::atomic<bool> destroyed_{false};
 };
 
-// A table op's handle: a resource handle, or for ops of the first version two strings.
-class TableHandleKernel : public Kernel {
- public:
-  void compute(KernelContext& context) const override { context.set_output(0, handle_); }
-
- protected:
-  // `make()` gives a shared pointer to a new table, where the session has none of the name.
-  // Errors: INVALID_ARGUMENT where it has one of other types.
-  template <class Make>
-  TableHandleKernel(const KernelInit& init, Make&& make) {
-    const Name name = table_name(init);
-    const auto table = init.resources().find_or_create<LookupTable>(name.container, name.name, [&] {
-      std::shared_ptr<LookupTable> made = make();
-      made->named = true;
-      return made;
-    });
-    set_handle(init, name, table);
-  }
-
- private:
-  struct Name {
-    std::string container;
-    std::string name;
-  };
-  static Name table_name(const KernelInit& init);
-  void set_handle(const KernelInit& init, const Name& name,
-                  const std::shared_ptr<LookupTable>& table);
-
-  Tensor handle_;
+// Where a session keeps the table of a node with the attributes container, shared_name and
+// use_node_name_sharing.
+struct TableName {
+  std::string container;
+  std::string name;
+  explicit TableName(const KernelInit& init);
 };
 
 // Errors: INVALID_ARGUMENT where tensors do not fit the table.

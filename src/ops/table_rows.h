@@ -51,6 +51,23 @@ void find_rows(KernelContext& context, const KeyIndex<Key>& index, const Tensor&
                        });
 }
 
+// Sets outputs 0 and 1 to all keys and their rows, in the order of the rows.
+template <class Key>
+void export_rows(KernelContext& context, const KeyIndex<Key>& index, const Tensor& stored,
+                 const Shape& value_shape) {
+  Tensor& keys = context.output(0, Shape{index.size()});
+  Tensor& values = context.output(1, value_shape.with_inserted(0, index.size()));
+  std::vector<std::int64_t> rows;
+  index.for_each([&](auto, std::int64_t row) { rows.push_back(row); });
+  std::ranges::sort(rows);
+  Key* to = keys.mutable_data<Key>();
+  index.for_each([&](auto key, std::int64_t row) {
+    to[std::ranges::lower_bound(rows, row) - rows.begin()] = Key(key);
+  });
+  fill_rows({&stored, &stored, false, value_shape.num_elements()}, rows.data(), 0, index.size(),
+            values);
+}
+
 // Makes `make.operator()<Key>()` for a table's key dtype. Errors: UNIMPLEMENTED for another.
 template <class Make>
 std::shared_ptr<LookupTable> make_table(DType key_dtype, Make&& make) {
@@ -59,5 +76,48 @@ std::shared_ptr<LookupTable> make_table(DType key_dtype, Make&& make) {
            [&]<class Key>() { table = make.template operator()<Key>(); });
   return table;
 }
+
+// What the attributes of a table op say. Errors: INVALID_ARGUMENT for a partial value_shape.
+struct TableTypes {
+  DType key_dtype;
+  DType value_dtype;
+  Shape value_shape;
+  explicit TableTypes(const KernelInit& init);
+};
+
+// A table op's handle: a resource handle, or for ops of the first version two strings.
+// Errors: INVALID_ARGUMENT where the table has other types.
+Tensor table_handle(const TableName& name, const std::shared_ptr<LookupTable>& table,
+                    const TableTypes& types, bool as_resource);
+
+// A table that all nodes of its name share; `kMake` gives a new one.
+template <std::shared_ptr<LookupTable> (*kMake)(const TableTypes&)>
+class NamedTableKernel final : public Kernel {
+ public:
+  explicit NamedTableKernel(const KernelInit& init) {
+    const TableName name(init);
+    const TableTypes types(init);
+    const auto table = init.resources().find_or_create<LookupTable>(name.container, name.name,
+                                                                    [&] { return kMake(types); });
+    handle_ = table_handle(name, table, types, init.output_dtype(0) == DType::kResource);
+  }
+  void compute(KernelContext& context) const override { context.set_output(0, handle_); }
+
+ private:
+  Tensor handle_;
+};
+
+// A new table at each run, which lives as long as its handle.
+template <std::shared_ptr<LookupTable> (*kMake)(const TableTypes&)>
+class AnonymousTableKernel final : public Kernel {
+ public:
+  explicit AnonymousTableKernel(const KernelInit& init) : types_(init) {}
+  void compute(KernelContext& context) const override {
+    context.output(0, Shape{}).mutable_data<ResourceHandle>()->resource = kMake(types_);
+  }
+
+ private:
+  TableTypes types_;
+};
 
 }  // namespace hub

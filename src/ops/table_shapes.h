@@ -9,7 +9,10 @@ namespace hub {
 
 inline Shapes table_handle_shape(ShapeContext& c) {
   if (c.output_dtype(0) != DType::kResource) return {PartialShape{2}};
-  c.set_output_handle(0, {c.attr<DType>("value_dtype"), PartialShape::scalar()});
+  const bool has_shape = c.node().attrs.contains("value_shape");
+  c.set_output_handle(0,
+                      {c.attr<DType>("value_dtype"),
+                       has_shape ? c.attr<PartialShape>("value_shape") : PartialShape::scalar()});
   return {PartialShape::scalar()};
 }
 

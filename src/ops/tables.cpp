@@ -1,13 +1,10 @@
-// Lookup tables: the immutable HashTable, and the ops that work on any table.
-
-#include <mutex>
+// Lookup tables: what all kinds share, and the ops that work on any of them.
 
 #include "graph/shape_rules.h"
 #include "ops/kernel.h"
 #include "ops/table.h"
 #include "ops/table_rows.h"
 #include "ops/table_shapes.h"
-#include "ops/update_functions.h"
 
 namespace hub {
 
@@ -30,6 +27,10 @@ void LookupTable::import(const Tensor&, const Tensor&) {
   throw unimplemented("A ", kind(), " cannot be changed: there is no import.");
 }
 
+void LookupTable::check_import(const Tensor& keys, const Tensor& values) const {
+  check_entries(*this, keys, values);
+}
+
 std::shared_ptr<LookupTable> LookupTable::of_input(KernelContext& context) {
   std::shared_ptr<LookupTable> table;
   const Tensor& handle = context.input(0);
@@ -44,35 +45,46 @@ std::shared_ptr<LookupTable> LookupTable::of_input(KernelContext& context) {
     const std::string* names = handle.data<std::string>();
     table = context.resources().find<LookupTable>(names[0], names[1]);
   }
-  if (table == nullptr || table->is_destroyed()) {
-    throw not_found(context.node().op_name, ": there is no such table, or it was destroyed.");
+  if (table == nullptr) {
+    throw not_found(context.node().op_name, ": there is no such table.");
   }
   return table;
 }
 
-TableHandleKernel::Name TableHandleKernel::table_name(const KernelInit& init) {
+TableName::TableName(const KernelInit& init) : container(init.attr<std::string>("container")) {
   const auto& shared_name = init.attr<std::string>("shared_name");
-  const auto& container = init.attr<std::string>("container");
-  if (!shared_name.empty()) return {container, cat("table ", shared_name)};
-  if (init.attr<bool>("use_node_name_sharing")) return {container, cat("table ", init.name())};
-  // Of this node alone, whichever plan it runs in.
-  return {container, cat("table of node ", init.name())};
+  if (!shared_name.empty()) {
+    name = cat("table ", shared_name);
+  } else if (init.attr<bool>("use_node_name_sharing")) {
+    name = cat("table ", init.name());
+  } else {
+    name = cat("table of node ", init.name());  // of this node alone, in all plans
+  }
 }
 
-void TableHandleKernel::set_handle(const KernelInit& init, const Name& name,
-                                   const std::shared_ptr<LookupTable>& table) {
-  if (table->key_dtype() != init.attr<DType>("key_dtype") ||
-      table->value_dtype() != init.attr<DType>("value_dtype")) {
+Tensor table_handle(const TableName& name, const std::shared_ptr<LookupTable>& table,
+                    const TableTypes& types, bool as_resource) {
+  if (table->key_dtype() != types.key_dtype || table->value_dtype() != types.value_dtype) {
     throw invalid_argument(
-        init.op(), ": tables of one name must have the same dtypes. Details: there is one from ",
+        "Tables of one name must have the same dtypes. Details: there is one from ",
         table->key_dtype(), " to ", table->value_dtype(), ".");
   }
-  if (init.output_dtype(0) == DType::kResource) {
-    handle_ = Tensor(DType::kResource, Shape{});
-    *handle_.mutable_data<ResourceHandle>() = {name.container, name.name, table};
-  } else {
-    handle_ = strings({name.container, name.name});
+  if (!as_resource) return strings({name.container, name.name});
+  Tensor handle(DType::kResource, Shape{});
+  *handle.mutable_data<ResourceHandle>() = {name.container, name.name, table};
+  return handle;
+}
+
+TableTypes::TableTypes(const KernelInit& init)
+    : key_dtype(init.attr<DType>("key_dtype")), value_dtype(init.attr<DType>("value_dtype")) {
+  if (!init.has_attr("value_shape")) return;
+  const auto& declared = init.attr<PartialShape>("value_shape");
+  const auto known = declared.as_shape();
+  if (!known) {
+    throw invalid_argument(init.op(), ": the shape of values must be known. Details: it is ",
+                           declared, ".");
   }
+  value_shape = *known;
 }
 
 void check_keys(const LookupTable& table, const Tensor& keys) {
@@ -111,125 +123,6 @@ void check_entries(const LookupTable& table, const Tensor& keys, const Tensor& v
 
 namespace {
 
-// Filled once, then read by any number of threads without a lock.
-template <class Key>
-class HashTable final : public LookupTable {
- public:
-  explicit HashTable(DType value_dtype)
-      : LookupTable(dtype_of<Key>, value_dtype, Shape{}, Shape{}) {}
-
-  std::string_view kind() const override { return "HashTable"; }
-  bool is_initialized() const override { return initialized_.load(std::memory_order_acquire); }
-  std::int64_t size() const override { return is_initialized() ? index_.size() : 0; }
-
-  void find(KernelContext& context, const Tensor& keys, const Tensor& default_value,
-            Tensor& values) const override {
-    if (!is_initialized()) {
-      throw failed_precondition(
-          "A table must be initialised before keys are looked up. Details: ", "it is a ", kind(),
-          " from ", key_dtype(), " to ", value_dtype(), ".");
-    }
-    // A default of many values counts by its first, as in TensorFlow.
-    find_rows(context, index_, keys, {&values_, &default_value, false, 1}, values);
-  }
-
-  void export_to(KernelContext& context) const override {
-    if (!is_initialized()) throw aborted("A table must be initialised before it is exported.");
-    const Shape shape{index_.size()};
-    Tensor& keys = context.output(0, shape);
-    Tensor& values = context.output(1, shape);
-    // In the order of insertion: rows of repeated keys are left out.
-    std::vector<std::int64_t> rows;
-    index_.for_each([&](auto, std::int64_t row) { rows.push_back(row); });
-    std::ranges::sort(rows);
-    index_.for_each([&](auto key, std::int64_t row) {
-      keys.mutable_data<Key>()[std::ranges::lower_bound(rows, row) - rows.begin()] = Key(key);
-    });
-    fill_rows({&values_, &values_, false, 1}, rows.data(), 0, index_.size(), values);
-  }
-
-  void initialize(const Tensor& keys, const Tensor& values) override {
-    check_entries(*this, keys, values);
-    if (keys.num_elements() == 0) {
-      throw invalid_argument("A table cannot be initialised with nothing. Details: keys are ",
-                             keys.shape(), ".");
-    }
-    const std::lock_guard lock(mutex_);
-    if (is_initialized()) {
-      // TensorFlow compares no more than the sizes.
-      if (index_.size() == keys.num_elements()) return;
-      throw failed_precondition(
-          "A table cannot be initialised again with other entries. Details: it has ", index_.size(),
-          ", got ", keys.num_elements(), ".");
-    }
-    KeyIndex<Key> index;
-    index.reserve(keys.num_elements());
-    const Key* key = keys.data<Key>();
-    for (std::int64_t i = 0; i < keys.num_elements(); ++i) {
-      const std::int64_t row = index.insert(key[i], i);
-      if (row != i && !same_value(values, row, i)) {
-        throw failed_precondition("A table's key must have one value. Details: the key at ", i,
-                                  " is also at ", row, ", with another value.");
-      }
-    }
-    index_ = std::move(index);
-    values_ = values;
-    initialized_.store(true, std::memory_order_release);
-  }
-
-  void import(const Tensor& keys, const Tensor& values) override { initialize(keys, values); }
-
- private:
-  static bool same_value(const Tensor& values, std::int64_t a, std::int64_t b) {
-    bool same = false;
-    dispatch(Join<PlainTypes, TypeList<std::string>>{}, values.dtype(), [&]<class T>() {
-      const T* value = values.data<T>();
-      if constexpr (!is_half_width<T>) {
-        same = value[a] == value[b];
-      } else {
-        same = static_cast<float>(value[a]) == static_cast<float>(value[b]);
-      }
-    });
-    return same;
-  }
-
-  std::mutex mutex_;
-  std::atomic<bool> initialized_{false};
-  KeyIndex<Key> index_;
-  Tensor values_;
-};
-
-std::shared_ptr<LookupTable> make_hash_table(DType key_dtype, DType value_dtype) {
-  return make_table(key_dtype, [&]<class Key>() -> std::shared_ptr<LookupTable> {
-    return std::make_shared<HashTable<Key>>(value_dtype);
-  });
-}
-
-// --- kernels ---
-
-class HashTableKernel final : public TableHandleKernel {
- public:
-  explicit HashTableKernel(const KernelInit& init)
-      : TableHandleKernel(init, [&] {
-          return make_hash_table(init.attr<DType>("key_dtype"), init.attr<DType>("value_dtype"));
-        }) {}
-};
-
-// A new table at each run, which lives as long as its handle.
-class AnonymousHashTableKernel final : public Kernel {
- public:
-  explicit AnonymousHashTableKernel(const KernelInit& init)
-      : key_dtype_(init.attr<DType>("key_dtype")), value_dtype_(init.attr<DType>("value_dtype")) {}
-  void compute(KernelContext& context) const override {
-    Tensor& handle = context.output(0, Shape{});
-    handle.mutable_data<ResourceHandle>()->resource = make_hash_table(key_dtype_, value_dtype_);
-  }
-
- private:
-  DType key_dtype_;
-  DType value_dtype_;
-};
-
 void compute_find(KernelContext& context) {
   const auto table = LookupTable::of_input(context);
   const Tensor& keys = context.input(1);
@@ -265,7 +158,7 @@ void compute_insert(KernelContext& context) {
 
 void compute_import(KernelContext& context) {
   const auto table = LookupTable::of_input(context);
-  check_entries(*table, context.input(1), context.input(2));
+  table->check_import(context.input(1), context.input(2));
   table->import(context.input(1), context.input(2));
 }
 
@@ -288,30 +181,6 @@ void compute_export(KernelContext& context) {
 }
 
 constexpr OpDef kOps[] = {
-    {.name = "HashTableV2",
-     .outputs = "table_handle: resource",
-     .attrs = "container: string = ''; shared_name: string = ''; use_node_name_sharing: bool = "
-              "false; key_dtype: type; value_dtype: type",
-     .shape = table_handle_shape,
-     .kernel = make_kernel<HashTableKernel>,
-     .differentiable = Differentiable::kNone,
-     .stateful = true,
-     .constant_in_session = true},
-    {.name = "HashTable",
-     .outputs = "table_handle: Ref(string)",
-     .attrs = "container: string = ''; shared_name: string = ''; use_node_name_sharing: bool = "
-              "false; key_dtype: type; value_dtype: type",
-     .shape = table_handle_shape,
-     .kernel = make_kernel<HashTableKernel>,
-     .differentiable = Differentiable::kNone,
-     .stateful = true},
-    {.name = "AnonymousHashTable",
-     .outputs = "table_handle: resource",
-     .attrs = "key_dtype: type; value_dtype: type",
-     .shape = table_handle_shape,
-     .kernel = make_kernel<AnonymousHashTableKernel>,
-     .differentiable = Differentiable::kRefused,
-     .stateful = true},
     {.name = "LookupTableFindV2",
      .inputs = "table_handle: resource, keys: Tin, default_value: Tout",
      .outputs = "values: Tout",

@@ -32,7 +32,7 @@ struct TextFileFormat {
   std::int64_t key_index = 0;
   std::int64_t value_index = 0;
   std::int64_t vocab_size = -1;  // -1: all lines
-  std::int64_t offset = 0;       // added to line numbers
+  std::int64_t offset = 0;       // added to line numbers, and to int32 fields
   char delimiter = '\t';
 };
 
@@ -44,7 +44,7 @@ std::vector<std::string> read_lines(const std::string& path, std::int64_t most) 
   while (!rest.empty() && (most < 0 || static_cast<std::int64_t>(lines.size()) < most)) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     std::string line(rest.substr(0, end));
-    std::erase(line, '\r');
+    if (!line.empty() && line.back() == '\r') line.pop_back();
     const bool last = end == rest.size();
     if (last && line.empty()) break;  // nothing behind the last newline
     lines.push_back(std::move(line));
@@ -70,7 +70,12 @@ class Column {
         index_ == kWholeLine ? line : fields[static_cast<std::size_t>(index_)];
     switch (values_.dtype()) {
       case DType::kString: values_.mutable_data<std::string>()[i] = text; break;
-      case DType::kInt32: store(i, text, parse_integer<std::int32_t>(text)); break;
+      case DType::kInt32:
+        store(i, text, parse_integer<std::int32_t>(text));
+        // As in TensorFlow, which leaves int64 fields alone; it wraps.
+        values_.mutable_data<std::int32_t>()[i] =
+            static_cast<std::int32_t>(values_.data<std::int32_t>()[i] + format_.offset);
+        break;
       case DType::kInt64: store(i, text, parse_integer<std::int64_t>(text)); break;
       case DType::kFloat32: store(i, text, parse_float<float>(text)); break;
       case DType::kFloat64: store(i, text, parse_float<double>(text)); break;
