@@ -23,14 +23,18 @@ std::map<std::string, DType> part_dtypes(const BoundSignature& signature) {
   return dtypes;
 }
 
-std::optional<DType> tensor_dtype(const GraphData& graph, std::string_view name) {
+std::optional<OutputId> find_tensor(const GraphData& graph, std::string_view name) {
   try {
-    const DType dtype = graph.fact(graph.find_output(name)).dtype;
-    if (dtype != DType::kInvalid) return dtype;
+    return graph.find_output(name);
   } catch (const Error&) {
-    // No such tensor: whoever uses the input says so.
+    return std::nullopt;  // whoever uses the input says so
   }
-  return std::nullopt;
+}
+
+std::optional<DType> tensor_dtype(const GraphData& graph, std::string_view name) {
+  const std::optional<OutputId> tensor = find_tensor(graph, name);
+  if (!tensor || graph.fact(*tensor).dtype == DType::kInvalid) return std::nullopt;
+  return graph.fact(*tensor).dtype;
 }
 
 }  // namespace
@@ -74,8 +78,8 @@ PreparedInputs prepare_inputs(const PreparedModel& model, const InputOptions& op
   });
   PreparedInputs inputs;
   for (auto& [name, tensor] : all) {
-    const bool is_feed = !dtypes.contains(name) &&
-                         (model.signature.empty() || tensor_dtype(graph, name).has_value());
+    const bool is_feed =
+        !dtypes.contains(name) && (model.signature.empty() || find_tensor(graph, name).has_value());
     (is_feed ? inputs.feeds : inputs.signature_inputs).emplace(name, std::move(tensor));
   }
   return inputs;

@@ -7,7 +7,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "cli/arrays.h"
 #include "module/model_runner.h"
@@ -16,7 +15,7 @@ namespace hub::cli {
 
 struct ModelOptions {
   std::string module;
-  std::vector<std::string> tags;
+  std::string tags;  // "a,b"
   std::string signature;
   int threads = 0;
   std::optional<std::int64_t> seed;
