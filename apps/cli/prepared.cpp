@@ -42,11 +42,8 @@ std::optional<DType> tensor_dtype(const GraphData& graph, std::string_view name)
 void add_model_options(CLI::App& command, ModelOptions& options) {
   command.add_option("MODULE", options.module, "Folder of a module or SavedModel, or graph file")
       ->required();
-  command
-      .add_option(
-          "--tags", options.tags,
-          "Tags of the graph, with commas; default: the graph without tags, or the only one")
-      ->delimiter(',');
+  command.add_option("--tags", options.tags,
+                     "Tags of the graph, as a,b; default: the graph without tags, or the only one");
   command.add_option("--signature", options.signature,
                      "Signature to apply; default: default or serving_default");
   command.add_option("--threads", options.threads, "Threads to use; default: one for each CPU")
@@ -55,12 +52,13 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
 
 PreparedModel open_prepared(const ModelOptions& options) {
   const ModuleFiles files = open_model_files(resolve_handle(options.module));
-  checking_usage([&] { return find_variant(files, options.tags); });
+  std::vector<std::string> tags;
+  if (!options.tags.empty()) tags = split(options.tags, ',');
+  checking_usage([&] { return find_variant(files, tags); });
   PreparedModel model;
-  model.runner =
-      std::make_unique<ModelRunner>(files, RunnerOptions{.tags = options.tags,
-                                                         .engine = {.threads = options.threads},
-                                                         .seed = options.seed});
+  model.runner = std::make_unique<ModelRunner>(
+      files,
+      RunnerOptions{.tags = tags, .engine = {.threads = options.threads}, .seed = options.seed});
   if (model.runner->signatures().empty() && options.signature.empty()) return model;
   model.signature = options.signature.empty() ? default_signature_name(model.runner->signatures())
                                               : options.signature;
