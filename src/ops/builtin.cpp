@@ -44,8 +44,9 @@ OpFamily math_cast_ops();
 OpFamily math_compare_ops();
 OpFamily math_complex_ops();
 OpFamily math_division_ops();
-OpFamily math_quantize_ops();
+OpFamily math_fft_ops();
 OpFamily math_quantize_dequantize_ops();
+OpFamily math_quantize_ops();
 OpFamily math_requantize_ops();
 OpFamily math_special_ops();
 OpFamily math_sum_ops();
@@ -133,8 +134,9 @@ const OpRegistry& builtin_ops() {
         math_compare_ops(),
         math_complex_ops(),
         math_division_ops(),
-        math_quantize_ops(),
+        math_fft_ops(),
         math_quantize_dequantize_ops(),
+        math_quantize_ops(),
         math_requantize_ops(),
         math_special_ops(),
         math_sum_ops(),

@@ -14,12 +14,11 @@
 
 namespace hub {
 
-// Calls body(i) for i in [0, count), in groups whose constant size lets the compiler
+// Calls body(i) for i in [0, count), in groups of the constant kLanes, which lets the compiler
 // vectorise. Vector lanes and single elements give the same bits, as long as `body` is
 // plain arithmetic and calls no library function that has a vector variant.
-template <class Body>
+template <std::int64_t kLanes = 32, class Body>
 [[gnu::flatten]] inline void for_lanes(std::int64_t count, Body&& body) {
-  constexpr std::int64_t kLanes = 32;
   std::int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
     HUB_INDEPENDENT
