@@ -193,6 +193,12 @@ class PatchesKernel final : public Kernel {
     for (std::size_t i = 0; i < kSpatial; ++i) {
       steps[i] =
           window_steps(op, input.dim(static_cast<int>(i) + 1), window_.axes[i], window_.padding);
+      if (kSpatial == 3 && window_.padding == Padding::kSame) {
+        // TensorFlow's volumes, unlike its images, begin inside where strides leave gaps.
+        const std::int64_t covered =
+            (steps[i].output - 1) * window_.axes[i].stride + window_.axes[i].extent();
+        steps[i].before = (covered - input.dim(static_cast<int>(i) + 1)) / 2;
+      }
       dims.push_back(steps[i].output);
     }
     const std::int64_t depth = input.dim(kSpatial + 1);

@@ -32,7 +32,8 @@ Shapes gather_v1_shape(ShapeContext& c) {
 PartialShape gathered_rank(const PartialShape& params, const PartialShape& indices,
                            std::int64_t batch_dims) {
   if (!params.has_rank() || !indices.has_rank()) return {};
-  const std::int64_t batch = normalized_batch_dims(batch_dims, indices.rank());
+  const std::int64_t batch = batch_dims < 0 ? batch_dims + indices.rank() : batch_dims;
+  if (batch < 0 || batch > indices.rank() || batch >= params.rank()) return {};
   return PartialShape::unknown_dims(static_cast<int>(params.rank() + indices.rank() - 1 - batch));
 }
 
@@ -46,12 +47,12 @@ Shapes gather_v2_shape(ShapeContext& c) {
   if (!params.has_rank()) return {PartialShape()};
   const int axis = normalized_axis(axis_value->front(), params.rank());
   if (!indices.has_rank()) return {PartialShape()};
-  const auto batch = static_cast<int>(normalized_batch_dims(batch_attr, indices.rank()));
-  if (batch > axis) bad_batch_dims(batch, axis, params);
+  const std::int64_t batch_dims = batch_attr < 0 ? batch_attr + indices.rank() : batch_attr;
+  if (batch_dims < 0 || batch_dims > std::min(axis, indices.rank())) return {PartialShape()};
+  const auto batch = static_cast<int>(batch_dims);
   PartialShape result = sub_shape(params, 0, axis);
   for (int i = 0; i < batch; ++i) {
-    result = replace_dim(
-        result, i, merge_dims(params.dim(i), indices.dim(i), "GatherV2: the batch dimensions"));
+    if (params.dim(i) < 0) result = replace_dim(result, i, indices.dim(i));
   }
   result = concatenate(result, sub_shape(indices, batch, indices.rank()));
   return {concatenate(result, sub_shape(params, axis + 1, params.rank()))};

@@ -264,12 +264,16 @@ void compute_split(KernelContext& ctx) {
     set_part(ctx, i, value, axis, i * (dim / count), dim / count, shape);
 }
 
-// The sizes with the -1 filled in (where the dimension is known).
+// The sizes with the -1 filled in.
 std::vector<std::int64_t> resolved_sizes(std::vector<std::int64_t> sizes, std::int64_t dim,
                                          int outputs) {
   if (sizes.size() != static_cast<std::size_t>(outputs)) {
     throw invalid_argument("SplitV: there must be one size for each output. Details: ",
                            sizes.size(), " sizes, ", outputs, " outputs.");
+  }
+  if (outputs == 1 && sizes.front() != dim) {  // TensorFlow takes no -1 here
+    throw invalid_argument("SplitV: a single size must be the dimension. Details: ", sizes.front(),
+                           " and ", dim, ".");
   }
   std::int64_t sum = 0;
   std::int64_t* open = nullptr;
@@ -284,7 +288,6 @@ std::vector<std::int64_t> resolved_sizes(std::vector<std::int64_t> sizes, std::i
       sum = add_or_throw(sum, size, "SplitV: the sum of the sizes");
     }
   }
-  if (dim < 0) return sizes;
   if (open != nullptr ? sum > dim : sum != dim) {
     throw invalid_argument("SplitV: the sizes must add up to the dimension. Details: [",
                            join(sizes, ","), "] and ", dim, ".");
@@ -304,9 +307,13 @@ Shapes split_v_shape(ShapeContext& c) {
   }
   const int axis = normalized_axis(axis_value->front(), value.rank());
   Shapes shapes(count, replace_dim(value, axis, count == 1 ? value.dim(axis) : -1));
-  if (!sizes) return shapes;
-  const auto resolved = resolved_sizes(*sizes, value.dim(axis), c.num_outputs());
-  for (std::size_t i = 0; i < count; ++i) shapes[i] = replace_dim(value, axis, resolved[i]);
+  if (!sizes || sizes->size() != count) return shapes;
+  std::int64_t open = value.dim(axis);  // what is left for a -1
+  for (const std::int64_t size : *sizes) open = open < 0 || size < 0 ? open : open - size;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::int64_t size = (*sizes)[i];
+    shapes[i] = replace_dim(value, axis, size >= 0 ? size : std::max<std::int64_t>(open, -1));
+  }
   return shapes;
 }
 

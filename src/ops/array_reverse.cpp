@@ -65,6 +65,10 @@ void compute_reverse(KernelContext& ctx) {
         "Reverse: dims must have one element for each axis. Details: its shape is ", dims.shape(),
         ", the input's rank is ", input.rank(), ".");
   }
+  if (input.dim(0) == 0) {  // TensorFlow's rule, in this older form only
+    throw invalid_argument(
+        "Reverse: the first dimension must not be zero. Details: ", input.shape(), ".");
+  }
   const auto values = dims.values<bool>();
   reverse_axes(ctx, input, std::vector<bool>(values.begin(), values.end()));
 }

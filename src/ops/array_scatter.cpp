@@ -27,7 +27,8 @@ using ScatterIndices = TypeList<std::int32_t, std::int64_t, std::int16_t, std::u
 // Refuses shapes that cannot fit, as far as they are known.
 void check_scatter(std::string_view op, const PartialShape& target, const PartialShape& indices,
                    const PartialShape& updates) {
-  if (!target.has_rank() || !indices.has_rank() || !updates.has_rank() || indices.rank() == 0)
+  if (!target.has_rank() || !indices.has_rank() || !updates.has_rank() || indices.rank() == 0 ||
+      updates.rank() == 0)
     return;
   const int outer = indices.rank() - 1;
   const std::int64_t depth = indices.dim(outer);
@@ -50,7 +51,7 @@ Shapes scatter_nd_shape(ShapeContext& c) {
 
 Shapes tensor_scatter_shape(ShapeContext& c) {
   const PartialShape target = c.input(0);
-  check_scatter(c.node().op_name, target, c.at_least_rank(1, 1), c.at_least_rank(2, 1));
+  check_scatter(c.node().op_name, target, c.at_least_rank(1, 1), c.input(2));
   return {target};
 }
 
@@ -78,6 +79,10 @@ ScatterPlan plan_scatter(std::string_view op, const Shape& target, const Shape& 
   check_scatter(op, target, indices, updates);
   const int outer = indices.rank() - 1;
   const auto depth = static_cast<int>(indices.dim(outer));
+  if (depth == 0 && target.num_elements() > 0) {
+    throw invalid_argument(op, ": an index must have at least one coordinate. Details: indices ",
+                           indices, ".");
+  }
   ScatterPlan plan;
   plan.count = indices.slice(0, outer).num_elements();
   plan.depth = depth;

@@ -175,6 +175,7 @@ Shapes one_hot_shape(ShapeContext& c) {
   if (axis_attr < -1) one_hot_axis(axis_attr, 0);
   const PartialShape& indices = c.input(0);
   if (!indices.has_rank()) return {PartialShape()};
+  if (axis_attr > indices.rank()) return {PartialShape()};
   const int axis = one_hot_axis(axis_attr, indices.rank());
   const auto depth = c.input_as_int(1);
   if (depth && *depth < 0)

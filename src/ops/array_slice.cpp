@@ -52,14 +52,13 @@ Shapes sliced_shape(ShapeContext& c) {
     if (begin && size) {
       const std::int64_t b = begin->at(axis);
       const std::int64_t s = size->at(axis);
-      if (b < 0 || s < -1 || (dim >= 0 && (b > dim || (s >= 0 && s > dim - b))))
-        bad_slice(i, b, s, input);
-      dims[axis] = s >= 0 ? s : (dim >= 0 ? dim - b : -1);
+      if (s < -1 || (s == -1 && dim >= 0 && b > dim)) bad_slice(i, b, s, input);
+      dims[axis] = s >= 0 ? s : (dim >= 0 && b >= 0 ? dim - b : -1);
     } else if (partial_size.has_rank() && partial_size.rank() == input.rank()) {
       dims[axis] = partial_size.dim(i);
     }
   }
-  if (input.rank() == 1 && begin && dims[0] >= 0) {
+  if (input.rank() == 1 && begin && begin->front() >= 0 && dims[0] >= 0) {
     const PartialShape elements = elements_of(c, 0);
     if (elements.has_rank()) {
       const int first = static_cast<int>(begin->front());

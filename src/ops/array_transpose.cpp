@@ -38,9 +38,9 @@ Shapes transposed_shape(ShapeContext& c) {
   const PartialShape perm_shape = c.with_rank(1, 1);
   (void)merge_dims(perm_shape.dim(0), rank, "Transpose: the length of perm and the rank");
   if (!perm) return {PartialShape::unknown_dims(input.rank())};
-  check_permutation(*perm, input.rank());
   std::vector<std::int64_t> dims;
-  for (const std::int64_t axis : *perm) dims.push_back(input.dim(static_cast<int>(axis)));
+  for (const std::int64_t axis : *perm)
+    dims.push_back(input.dim(normalized_axis(axis, input.rank())));
   return {PartialShape(std::move(dims))};
 }
 
@@ -99,7 +99,6 @@ void compute_conjugate_transpose(KernelContext& ctx) { transpose(ctx, true); }
 Shapes tiled_shape(ShapeContext& c) {
   const PartialShape input = c.input(0);
   PartialShape multiples_shape = c.with_rank(1, 1);
-  const auto multiples = constant_integers(c, 1);
   const std::int64_t rank = merge_dims(multiples_shape.dim(0), input.has_rank() ? input.rank() : -1,
                                        "Tile: the length of multiples and the rank");
   if (rank < 0) return {PartialShape()};
@@ -108,10 +107,6 @@ Shapes tiled_shape(ShapeContext& c) {
   std::vector<std::int64_t> dims(static_cast<std::size_t>(result_rank), -1);
   for (int i = 0; i < result_rank; ++i) {
     const auto axis = static_cast<std::size_t>(i);
-    if (multiples && (*multiples)[axis] < 0) {
-      throw invalid_argument("Tile: multiples must be >= 0. Details: got [", join(*multiples, ","),
-                             "].");
-    }
     const std::int64_t multiple = partial.has_rank() && i < partial.rank() ? partial.dim(i) : -1;
     if (multiple >= 0 && input.dim(i) >= 0)
       dims[axis] = mul_or_throw(input.dim(i), multiple, "Tile: a dimension");

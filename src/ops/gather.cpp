@@ -89,7 +89,7 @@ void gather(KernelContext& ctx, const Tensor& params, const Tensor& indices, int
   dispatch(IndexTypes{}, indices.dtype(), [&]<class Index>() {
     const auto values = indices.values<Index>();
     // Where nothing is gathered, TensorFlow does not look at the indices.
-    if (shape.num_elements() > 0 || plan.axis_size == 0) check_indices(values, plan.axis_size, op);
+    if (shape.num_elements() > 0) check_indices(values, plan.axis_size, op);
     Tensor& result = ctx.output(0, shape);
     if (shape.num_elements() == 0) return;
     if (plan.inner > 1 || dtype_size(params.dtype()) == 0) {

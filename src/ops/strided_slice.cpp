@@ -209,6 +209,7 @@ StridedSlice resolve_strided_slice(const KernelContext& context, const Shape& in
 void assign_strided_slice(KernelContext& context, const StridedSlice& slice, const Tensor& value,
                           Tensor& target) {
   const Shape wanted = *slice.result.as_shape();
+  if (wanted.num_elements() == 0) return;  // whatever the value's shape, as in TensorFlow
   const int extra = wanted.rank() - value.rank();
   bool fits = extra >= 0;
   for (int i = 0; fits && i < value.rank(); ++i) {
@@ -219,7 +220,6 @@ void assign_strided_slice(KernelContext& context, const StridedSlice& slice, con
                            ": the value must fit the slice. Details: the slice has shape ", wanted,
                            ", the value ", value.shape(), ".");
   }
-  if (wanted.num_elements() == 0) return;
   // The value seen with the axes of the target: dropped and added axes have size 1.
   std::vector<std::int64_t> value_strides(static_cast<std::size_t>(value.rank()));
   row_major_strides(value.shape().dims(), value_strides);
