@@ -61,13 +61,28 @@ struct Relu6GradOp {
   }
 };
 
-// TensorFlow's are exp(x) - 1, not expm1(x): near zero nothing is left.
+// exp(x) of a negative number, by the polynomial and in the order of TensorFlow's. Its ELU and
+// SELU are exp(x) - 1, not expm1(x): near zero nothing but exp's rounding is left.
+[[gnu::always_inline]] inline float negative_exp(float x) {
+  const float bounded = vector_math::bounded(x, -104.0f, 0.0f);
+  const float m = std::floor(std::fma(bounded, 1.44269504f, 0.5f));
+  float r = std::fma(m, -0.693359375f, bounded);
+  r = std::fma(m, 2.12194440e-4f, r);
+  const float r2 = r * r;
+  float even = std::fma(r2, 1.37449637986719608306884765625e-3f, 4.166965186595916748046875e-2f);
+  const float odd = std::fma(r2, 8.36894474923610687255859375e-3f, 0.16666518151760101318359375f);
+  even = std::fma(r2, even, 0.49999988079071044921875f);
+  const float y = std::fma(r2, std::fma(r, odd, even), r + 1.0f);
+  return vector_math::scale_by_power(y, static_cast<std::int32_t>(m));
+}
+[[gnu::always_inline]] inline double negative_exp(double x) { return std::exp(x); }
+
 struct EluOp {
   using Types = WideFloats;
   static constexpr double kCost = kExp;
   template <class T>
   static T apply(T x) {
-    const T negative = exp_of(x) - 1;
+    const T negative = negative_exp(x) - 1;
     return x < 0 ? negative : x;
   }
 };
@@ -90,7 +105,7 @@ struct SeluOp {
   static constexpr double kCost = kExp;
   template <class T>
   static T apply(T x) {
-    const T negative = T(kSeluScaleAlpha) * (exp_of(x) - 1);
+    const T negative = T(kSeluScaleAlpha) * (negative_exp(x) - 1);
     return x < 0 ? negative : T(kSeluScale) * x;
   }
 };
@@ -104,6 +119,33 @@ struct SeluGradOp {
     return y < 0 ? negative : dy * T(kSeluScale);
   }
 };
+
+// ELU and SELU of the 16-bit floats: TensorFlow rounds the exponential, and the rest step by
+// step, to them.
+template <class Op>
+void compute_elu_like(KernelContext& c) {
+  const Tensor& x = c.input(0);
+  if (wide_dtype(x.dtype()) == x.dtype()) return compute_unary<Op>(c);
+  Tensor& y = c.output_in_place(0, 0, x.shape());
+  dispatch(TypeList<Half, BFloat16>{}, x.dtype(), [&]<class T>() {
+    const auto rounded = [](float value) { return static_cast<float>(static_cast<T>(value)); };
+    const T* from = x.data<T>();
+    T* to = y.mutable_data<T>();
+    c.parallel_for(x.num_elements(), 8, [=](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const auto value = static_cast<float>(from[i]);
+        const float negative = rounded(rounded(std::exp(value)) - 1);
+        if constexpr (std::is_same_v<Op, EluOp>) {
+          to[i] = value < 0 ? static_cast<T>(negative) : from[i];
+        } else {
+          const float factor =
+              rounded(static_cast<float>(value < 0 ? kSeluScaleAlpha : kSeluScale));
+          to[i] = static_cast<T>(factor * (value < 0 ? negative : value));
+        }
+      }
+    });
+  });
+}
 
 struct SoftplusOp {
   using Types = WideFloats;
@@ -238,7 +280,7 @@ constexpr OpDef kOps[] = {
      .outputs = "activations: T",
      .attrs = "T: {half, bfloat16, float, double}",
      .shape = unchanged_shape,
-     .kernel = unary_kernel<EluOp>},
+     .kernel = kernel_function<compute_elu_like<EluOp>>},
     {.name = "EluGrad",
      .inputs = "gradients: T, outputs: T",
      .outputs = "backprops: T",
@@ -287,7 +329,7 @@ constexpr OpDef kOps[] = {
      .outputs = "activations: T",
      .attrs = "T: {half, bfloat16, float, double}",
      .shape = unchanged_shape,
-     .kernel = unary_kernel<SeluOp>},
+     .kernel = kernel_function<compute_elu_like<SeluOp>>},
     {.name = "SeluGrad",
      .inputs = "gradients: T, outputs: T",
      .outputs = "backprops: T",

@@ -91,8 +91,10 @@ class AvgPoolKernel final : public PoolKernel {
  public:
   explicit AvgPoolKernel(const KernelInit& init) : PoolKernel(init, kSpatialDims) {}
   void compute(KernelContext& c) const override {
-    const WindowAttrs attrs = window(c, -1);
+    WindowAttrs attrs = window(c, -1);
     check_channel_window(c, attrs);
+    if (kSpatialDims == 3 && attrs.padding == Padding::kSame)
+      attrs.padding = Padding::kSameCentered;
     const ConvShape shape = pool_shape(c.node().op_name, attrs, channels_last_shape(c, 0));
     const Tensor x = channels_last_input(c, 0);
     Tensor y = result(c, pool_output(shape));

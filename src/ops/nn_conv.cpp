@@ -147,7 +147,11 @@ Shape conv_output(const ConvShape& shape) {
 
 ConvKernel::ConvKernel(const KernelInit& init, int spatial_dims, bool depthwise)
     : attrs_(conv_attrs(init, spatial_dims, depthwise)),
-      convolution_(ConvKind::kForward, init.input_is_stable(1)) {}
+      convolution_(ConvKind::kForward, init.input_is_stable(1)) {
+  if (spatial_dims == 3 && attrs_.window.padding == Padding::kSame) {
+    attrs_.window.padding = Padding::kSameCentered;
+  }
+}
 
 void ConvKernel::compute(KernelContext& c) const {
   const ImageLayout& layout = attrs_.window.layout;

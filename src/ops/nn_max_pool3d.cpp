@@ -1,5 +1,5 @@
 // Maximum pools of volumes, and their gradients, which follow another rule than those of
-// images: every element that equals its window's output gets the gradient.
+// images: every element that (nearly) equals its window's output gets the gradient.
 
 #include <algorithm>
 #include <cmath>
@@ -53,6 +53,9 @@ void max_pool(KernelContext& c, const ConvShape& s, const T* x, T* y) {
   });
 }
 
+// Elements this close to the maximum count as equal to it (infinities are not).
+constexpr float kEqual = 1e-5f;
+
 template <class T>
 void max_pool_grad(KernelContext& c, const ConvShape& s, const T* x, const T* y, const T* dy,
                    T* dx) {
@@ -68,8 +71,9 @@ void max_pool_grad(KernelContext& c, const ConvShape& s, const T* x, const T* y,
         const T* gradients = dy + (base + output) * channels;
         float* sum = sums.data();
         for (std::int64_t j = 0; j < channels; ++j) {
-          if (static_cast<float>(values[j]) == static_cast<float>(maxima[j]))
-            sum[j] += static_cast<float>(gradients[j]);
+          const float distance =
+              std::abs(static_cast<float>(values[j]) - static_cast<float>(maxima[j]));
+          if (distance < kEqual) sum[j] += static_cast<float>(gradients[j]);
         }
       });
       for (std::int64_t j = 0; j < channels; ++j)
@@ -82,8 +86,9 @@ class MaxPool3DKernel final : public PoolKernel {
  public:
   explicit MaxPool3DKernel(const KernelInit& init) : PoolKernel(init, 3) {}
   void compute(KernelContext& c) const override {
-    const WindowAttrs attrs = window(c, -1);
+    WindowAttrs attrs = window(c, -1);
     check_channel_window(c, attrs);
+    if (attrs.padding == Padding::kSame) attrs.padding = Padding::kSameCentered;
     const ConvShape shape = pool_shape(c.node().op_name, attrs, channels_last_shape(c, 0));
     const Tensor x = channels_last_input(c, 0);
     Tensor y = result(c, pool_output(shape));

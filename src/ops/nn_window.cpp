@@ -1,6 +1,7 @@
 #include "ops/nn_window.h"
 
-#include "base/checked.h"
+#include <algorithm>
+
 #include "base/errors.h"
 
 namespace hub {
@@ -96,10 +97,10 @@ WindowSteps window_steps(std::string_view op, std::int64_t input, const WindowAx
                            " elements.");
   const std::int64_t extent = axis.extent();
   WindowSteps steps;
-  if (padding == Padding::kSame) {
+  if (padding == Padding::kSame || padding == Padding::kSameCentered) {
     steps.output = input == 0 ? 0 : (input - 1) / axis.stride + 1;
-    const std::int64_t total =
-        std::max<std::int64_t>((steps.output - 1) * axis.stride + extent - input, 0);
+    std::int64_t total = (steps.output - 1) * axis.stride + extent - input;
+    if (padding == Padding::kSame || steps.output == 0) total = std::max<std::int64_t>(total, 0);
     steps.before = total / 2;
     steps.after = total - steps.before;
     return steps;

@@ -14,7 +14,10 @@
 
 namespace hub {
 
-enum class Padding : std::uint8_t { kSame, kValid, kExplicit };
+// kSameCentered is kSame, except that windows which leave gaps between them are centred: the
+// first one starts past the edge. TensorFlow's convolutions and pools of volumes do so, though
+// not their gradients.
+enum class Padding : std::uint8_t { kSame, kSameCentered, kValid, kExplicit };
 
 // Where a tensor's axes are: [batch, spatial..., channels] or [batch, channels, spatial...].
 struct ImageLayout {
@@ -41,7 +44,7 @@ struct WindowAxis {
   std::int64_t extent() const { return (size - 1) * dilation + 1; }
 };
 
-// Steps of a window along an axis, and the padding that they need.
+// Steps of a window along an axis, and the padding that they need (negative: see Padding).
 struct WindowSteps {
   std::int64_t output = 0;
   std::int64_t before = 0;
