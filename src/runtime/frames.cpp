@@ -325,7 +325,9 @@ class FramesExecutor {
   }
 
   void store_fetches(const Ready& ready) {
-    if (ready.frame != &root_) return;
+    // The value of an Exit belongs to the frame around the loop.
+    const bool is_exit = node(ready.node).control_flow == ControlFlow::kExit;
+    if ((is_exit ? ready.frame->parent : ready.frame) != &root_) return;
     for (const std::size_t fetch : fetched_[static_cast<std::size_t>(ready.node)]) {
       const int output = plan_.fetch_slots_[fetch] - node(ready.node).first_output;
       const Token& token = outputs_[static_cast<std::size_t>(output)];
