@@ -107,13 +107,14 @@ TEST(NpyTest, AStringThatEndsInNulCannotBeWritten) {
 
 class NpzTest : public ::testing::Test {
  protected:
-  std::string write(std::string_view bytes) const {
-    const std::string path = folder_.path() + "/arrays.npz";
-    // Not to the disk: a test writes hundreds.
+  // A new file each time, not synced: a test writes hundreds.
+  std::string write(std::string_view bytes) {
+    const std::string path = cat(folder_.path(), "/", count_++, ".npz");
     std::ofstream(path, std::ios::binary) << bytes;
     return path;
   }
   TempDirectory folder_;
+  int count_ = 0;
 };
 
 TEST_F(NpzTest, WhatIsWrittenIsReadAgain) {
