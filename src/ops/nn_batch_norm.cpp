@@ -25,10 +25,15 @@ struct Moments {
   std::vector<float> variance;  // of the batch, not of the population
 };
 
+// Elements of a channel.
+float count_of(const ChannelView& view) {
+  return static_cast<float>(view.outer) * static_cast<float>(view.inner);
+}
+
 // Two passes, so that the variance of large values does not cancel.
 template <class T>
 Moments moments(KernelContext& c, const ChannelView& view, const T* x) {
-  const double count = static_cast<double>(view.outer) * static_cast<double>(view.inner);
+  const float share = 1 / count_of(view);  // of an element in the mean
   const std::int64_t row = view.channels * view.inner;
   Moments result;
   const auto sums = row_sums<float>(
@@ -37,7 +42,7 @@ Moments moments(KernelContext& c, const ChannelView& view, const T* x) {
           sum[channel] += static_cast<float>(x[i]);
         });
       });
-  for (const double sum : sums) result.mean.push_back(static_cast<float>(sum / count));
+  for (const double sum : sums) result.mean.push_back(static_cast<float>(sum) * share);
   const float* mean = result.mean.data();
   const auto squares = row_sums<float>(
       c, view.outer, view.channels, row, [&](std::int64_t begin, std::int64_t end, float* sum) {
@@ -46,7 +51,7 @@ Moments moments(KernelContext& c, const ChannelView& view, const T* x) {
           sum[channel] += centered * centered;
         });
       });
-  for (const double sum : squares) result.variance.push_back(static_cast<float>(sum / count));
+  for (const double sum : squares) result.variance.push_back(static_cast<float>(sum) * share);
   return result;
 }
 
@@ -233,19 +238,20 @@ class BatchNormGradKernel final : public Kernel {
     const Shape shape{channels};
     float* d_scale = c.output(1, shape).template mutable_data<float>();
     float* d_offset = c.output(2, shape).template mutable_data<float>();
-    const double count = static_cast<double>(view.outer) * static_cast<double>(view.inner);
+    const float count = count_of(view);
+    const float share = 1 / count;
     const auto width = static_cast<std::size_t>(channels);
     std::vector<float> factors(width), shifts(width), slopes(width);
     for (std::size_t i = 0; i < width; ++i) {
       const float root = 1 / std::sqrt(variance[i] + epsilon_);
-      const double gradient_sum = sums[i];
-      const double centered_sum = sums[width + i];
-      d_offset[i] = static_cast<float>(gradient_sum);
-      d_scale[i] = static_cast<float>(centered_sum) * root;
+      const auto gradient_sum = static_cast<float>(sums[i]);
+      const auto centered_sum = static_cast<float>(sums[width + i]);
+      d_offset[i] = gradient_sum;
+      d_scale[i] = centered_sum * root;
       factors[i] = scale[i] * root;
       if (!training_) continue;
-      shifts[i] = static_cast<float>(gradient_sum / count);
-      slopes[i] = static_cast<float>(centered_sum / count) * root * root;
+      shifts[i] = gradient_sum * share;
+      slopes[i] = root * root * (centered_sum / count);
     }
     Tensor& dx = c.output_in_place(0, 0, c.input(0).shape());
     write_dx(c, view, dy, x, mean, factors.data(), shifts.data(), slopes.data(),
