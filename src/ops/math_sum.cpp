@@ -4,6 +4,7 @@
 
 #include "graph/shape_rules.h"
 #include "ops/elementwise.h"
+#include "ops/tensor_list.h"
 
 namespace hub {
 namespace {
@@ -46,7 +47,45 @@ void add_blocks(KernelContext& c, Tensor& sum, BinaryLoop loop, std::int64_t beg
   }
 }
 
+Tensor add_elements(KernelContext& c, const Tensor& a, const Tensor& b) {
+  if (!a.is_valid() || !b.is_valid()) return a.is_valid() ? a : b;
+  const BinaryLoop loop = binary_loops<AccumulateOp>.find(a.dtype());
+  if (loop == nullptr || a.shape() != b.shape()) {
+    throw invalid_argument(c.node().op_name, ": elements of lists must be numbers of one shape. ",
+                           "Details: ", a.dtype(), " ", a.shape(), " and ", b.shape(), ".");
+  }
+  Tensor sum = c.temporary(a.dtype(), a.shape());
+  Tensor* const inputs[] = {const_cast<Tensor*>(&a), const_cast<Tensor*>(&b)};
+  KernelContext::Frame frame;
+  frame.node = &c.node();
+  frame.step = &c.step();
+  frame.inputs = inputs;
+  KernelContext pair(frame);
+  add_blocks(pair, sum, loop, 0, sum.num_elements());
+  return sum;
+}
+
+// Tensor lists add up element by element; one that is not set counts as zero.
+void add_lists(KernelContext& c) {
+  auto sum = std::make_shared<TensorList>(tensor_list(c, 0));
+  for (int i = 1; i < c.num_inputs(); ++i) {
+    const TensorList& other = tensor_list(c, i);
+    if (other.dtype != sum->dtype || other.elements.size() != sum->elements.size()) {
+      throw invalid_argument(c.node().op_name,
+                             ": tensor lists must have one dtype and length. Details: ", sum->dtype,
+                             " with ", sum->elements.size(), " elements and ", other.dtype, " with ",
+                             other.elements.size(), ".");
+    }
+    sum->element_shape = sum->element_shape.merge_with(other.element_shape);
+    for (std::size_t k = 0; k < sum->elements.size(); ++k) {
+      sum->elements[k] = add_elements(c, sum->elements[k], other.elements[k]);
+    }
+  }
+  set_tensor_list(c, 0, std::move(sum));
+}
+
 void compute_add_n(KernelContext& c) {
+  if (c.input(0).dtype() == DType::kVariant) return add_lists(c);
   const Tensor& first = c.input(0);
   const Shape shape = first.shape();
   for (int i = 1; i < c.num_inputs(); ++i) {
