@@ -66,6 +66,16 @@ void Plan::give_back(std::unique_ptr<StepValues> values) const {
   free_values_.push_back(std::move(values));
 }
 
+void Plan::check_feeds(std::span<const Tensor> feeds) const {
+  HUB_ASSERT(feeds.size() == feed_infos_.size());
+  for (std::size_t i = 0; i < feeds.size(); ++i) {
+    const FeedInfo& info = feed_infos_[i];
+    if (feeds[i].is_valid() && (info.dtype == DType::kInvalid || feeds[i].dtype() == info.dtype)) continue;
+    throw invalid_argument("A feed must have the tensor's dtype. Details: \"", info.name, "\" is ", info.dtype, ", the feed is ",
+                           feeds[i].dtype(), ".");
+  }
+}
+
 void Plan::run(Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches) const { run(step, feeds, fetches, nullptr); }
 
 void Plan::run(Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches, Profile* profile) const {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -69,6 +70,9 @@ class Plan {
   };
   void run(Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches, Profile* profile) const;
 
+  // Errors: INVALID_ARGUMENT for a feed of another dtype than the tensor's.
+  void check_feeds(std::span<const Tensor> feeds) const;
+
   const std::vector<PlanNode>& nodes() const { return nodes_; }
 
  private:
@@ -84,6 +88,11 @@ class Plan {
   int num_slots_ = 0;
   std::vector<std::pair<int, Tensor>> constants_;
   std::vector<int> feed_slots_;   // -1: nothing needs this feed
+  struct FeedInfo {
+    std::string name;
+    DType dtype = DType::kInvalid;  // kInvalid: not known
+  };
+  std::vector<FeedInfo> feed_infos_;
   std::vector<int> fetch_slots_;
   bool has_frames_ = false;       // v1 control flow
   bool has_refs_ = false;

@@ -110,6 +110,7 @@ class Planner {
     std::vector<int> copies(needed.size(), -1);
     for (const OutputId feed : request_.feeds) {
       OutputFact fact = source_.fact(feed);
+      plan_.feed_infos_.push_back({source_.output_name(feed), fact.dtype});
       fact.is_ref = false;
       fact.partial_value.reset();
       fact.shape = PartialShape();  // a feed's shape is not checked against the placeholder's

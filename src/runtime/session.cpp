@@ -89,23 +89,19 @@ static std::shared_ptr<const Plan> find_plan(const GraphData& graph, std::mutex&
 
 std::vector<Tensor> Engine::run(std::span<const EngineFeed> feeds, std::span<const OutputId> fetches,
                                 std::span<const int> targets, const EngineRunOptions& options) {
-  PlanRequest request;
+  std::vector<OutputId> outputs;
   std::vector<Tensor> values;
   for (const EngineFeed& feed : feeds) {
-    request.feeds.push_back(feed.output);
+    outputs.push_back(feed.output);
     values.push_back(feed.value);
-    const DType expected = graph_.fact(feed.output).dtype;
-    if (!feed.value.is_valid() || (expected != DType::kInvalid && feed.value.dtype() != expected)) {
-      throw invalid_argument("A feed must have the tensor's dtype. Details: \"", graph_.output_name(feed.output), "\" is ",
-                             expected, ", the feed is ", feed.value.dtype(), ".");
-    }
   }
-  request.fetches.assign(fetches.begin(), fetches.end());
-  request.targets.assign(targets.begin(), targets.end());
-  request.passes = state_->options.passes;
-  request.raise_loops = state_->options.executor == ExecutorKind::kStructured;
-  const auto plan = find_plan(graph_, state_->mutex, state_->plans, std::move(request), state_->resources, state_->functions);
+  std::vector<Tensor> results(fetches.size());
+  prepare(outputs, fetches, targets).run(values, results, options);
+  return results;
+}
 
+void PreparedRun::run(std::span<Tensor> feeds, std::span<Tensor> fetches, const EngineRunOptions& options) const {
+  plan_->check_feeds(feeds);
   Step step;
   step.buffers = &state_->buffers;
   step.max_threads = state_->options.threads;
@@ -115,22 +111,17 @@ std::vector<Tensor> Engine::run(std::span<const EngineFeed> feeds, std::span<con
   if (state_->options.log) step.log = &state_->options.log;
   if (options.timeout) step.deadline = std::chrono::steady_clock::now() + *options.timeout;
 
-  std::vector<Tensor> results(fetches.size());
   const FlushDenormals flush;
-  if (options.profile == nullptr) {
-    plan->run(step, values, results);
-  } else {
-    Plan::Profile profile;
-    profile.nanoseconds.resize(plan->nodes().size());
-    profile.runs.resize(plan->nodes().size());
-    plan->run(step, values, results, &profile);
-    options.profile->clear();
-    for (std::size_t i = 0; i < plan->nodes().size(); ++i) {
-      const Node& node = *plan->nodes()[i].node;
-      options.profile->push_back({node.name, node.op_name, profile.runs[i], profile.nanoseconds[i]});
-    }
+  if (options.profile == nullptr) return plan_->run(step, feeds, fetches);
+  Plan::Profile profile;
+  profile.nanoseconds.resize(plan_->nodes().size());
+  profile.runs.resize(plan_->nodes().size());
+  plan_->run(step, feeds, fetches, &profile);
+  options.profile->clear();
+  for (std::size_t i = 0; i < plan_->nodes().size(); ++i) {
+    const Node& node = *plan_->nodes()[i].node;
+    options.profile->push_back({node.name, node.op_name, profile.runs[i], profile.nanoseconds[i]});
   }
-  return results;
 }
 
 std::vector<Tensor> Engine::run(const std::map<std::string, Tensor>& feeds, const std::vector<std::string>& fetches,
@@ -148,14 +139,14 @@ std::vector<Tensor> Engine::run(const std::map<std::string, Tensor>& feeds, cons
   return run(engine_feeds, outputs, nodes, options);
 }
 
-void Engine::prepare(std::span<const OutputId> feeds, std::span<const OutputId> fetches, std::span<const int> targets) {
+PreparedRun Engine::prepare(std::span<const OutputId> feeds, std::span<const OutputId> fetches, std::span<const int> targets) {
   PlanRequest request;
   request.feeds.assign(feeds.begin(), feeds.end());
   request.fetches.assign(fetches.begin(), fetches.end());
   request.targets.assign(targets.begin(), targets.end());
   request.passes = state_->options.passes;
   request.raise_loops = state_->options.executor == ExecutorKind::kStructured;
-  find_plan(graph_, state_->mutex, state_->plans, std::move(request), state_->resources, state_->functions);
+  return {*state_, find_plan(graph_, state_->mutex, state_->plans, std::move(request), state_->resources, state_->functions)};
 }
 
 // Making the node's kernel finds or makes its variable.

@@ -53,6 +53,7 @@ struct EngineFeed {
 };
 
 class Plan;
+class PreparedRun;
 
 // Any number of threads may call `run`. The graph must outlive the engine; adding nodes
 // between runs is fine (plans are keyed by what is asked), adding while one runs is not.
@@ -75,8 +76,10 @@ class Engine {
   std::vector<Tensor> run(const std::map<std::string, Tensor>& feeds, const std::vector<std::string>& fetches,
                           const std::vector<std::string>& targets = {}, const EngineRunOptions& options = {});
 
-  // Plans without running: what `run` would do first. For load times and checks.
-  void prepare(std::span<const OutputId> feeds, std::span<const OutputId> fetches, std::span<const int> targets = {});
+  // Plans without running: what `run` would do first. For load times and checks, and for
+  // running the same thing many times. Errors: as `run`, for what needs no values.
+  PreparedRun prepare(std::span<const OutputId> feeds, std::span<const OutputId> fetches,
+                      std::span<const int> targets = {});
 
   // The value of the variable that this node (VarHandleOp, VariableV2...) makes, as restored
   // from a file: the tensor is kept, not copied. Errors: INVALID_ARGUMENT where dtype or
@@ -90,9 +93,26 @@ class Engine {
   std::size_t peak_bytes() const;
 
  private:
+  friend class PreparedRun;
   struct State;
   const GraphData& graph_;
   std::unique_ptr<State> state_;
+};
+
+// A plan of an engine, which must outlive it. A value; any number of threads may call `run`.
+class PreparedRun {
+ public:
+  // `feeds` are in the order given to `prepare`, and moved from; `fetches` are filled in order.
+  // A run of a plan without loops allocates nothing once it has run with these shapes.
+  // Errors: those of Engine::run.
+  void run(std::span<Tensor> feeds, std::span<Tensor> fetches, const EngineRunOptions& options = {}) const;
+
+ private:
+  friend class Engine;
+  PreparedRun(Engine::State& state, std::shared_ptr<const Plan> plan) : state_(&state), plan_(std::move(plan)) {}
+
+  Engine::State* state_;
+  std::shared_ptr<const Plan> plan_;
 };
 
 }  // namespace hub
