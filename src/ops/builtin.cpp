@@ -88,6 +88,7 @@ OpFamily table_hash_ops();
 OpFamily table_init_ops();
 OpFamily table_mutable_ops();
 OpFamily text_ops();
+OpFamily text_convert_ops();
 OpFamily text_regex_ops();
 OpFamily text_split_ops();
 OpFamily topk_ops();
@@ -178,6 +179,7 @@ const OpRegistry& builtin_ops() {
         table_init_ops(),
         table_mutable_ops(),
         text_ops(),
+        text_convert_ops(),
         text_regex_ops(),
         text_split_ops(),
         topk_ops(),

@@ -28,9 +28,9 @@ namespace {
 TEST(AllocationTest, ARepeatedRunAllocatesNothing) {
   TestGraph graph;
   const OutputId x = graph.input(floats({2, 3}, {1, 2, 3, 4, 5, 6}));
-  const OutputId weights = graph.variable(floats({3, 2}, {1, 0, 0, 1, 1, 1}));
+  const OutputId weights = graph.variable(floats({2, 3}, {1, 0, 0, 1, 1, 1}));
   const OutputId read = graph.add("ReadVariableOp", {weights}, {{"dtype", kFloat}});
-  OutputId y = graph.add("MatMul", {x, read});
+  OutputId y = graph.add("Mul", {x, read});
   for (int i = 0; i < 20; ++i) y = graph.add(i % 2 == 0 ? "Relu" : "Neg", {graph.add("AddV2", {y, y})});
   const PreparedRun run = graph.engine().prepare(std::vector{x}, std::vector{y});
   const Tensor input = floats({2, 3}, {1, 2, 3, 4, 5, 6});

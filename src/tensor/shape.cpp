@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "base/checked.h"
 #include "base/errors.h"
@@ -64,22 +65,29 @@ void Shape::assign(const Shape& other) {
   }
 }
 
+// On the stack: shapes are changed in kernels, which must not allocate.
+using DimsOnStack = std::array<std::int64_t, Shape::kMaxRank + 1>;
+
 Shape Shape::with_dim(int axis, std::int64_t size) const {
-  std::vector<std::int64_t> dims(this->dims().begin(), this->dims().end());
-  dims[static_cast<std::size_t>(axis)] = size;
-  return Shape(dims);
+  DimsOnStack changed;
+  std::ranges::copy(dims(), changed.begin());
+  changed[static_cast<std::size_t>(axis)] = size;
+  return Shape(std::span(changed.data(), rank_));
 }
 
 Shape Shape::without_dim(int axis) const {
-  std::vector<std::int64_t> dims(this->dims().begin(), this->dims().end());
-  dims.erase(dims.begin() + axis);
-  return Shape(dims);
+  DimsOnStack changed;
+  const auto rest = std::copy_n(data(), axis, changed.begin());
+  std::copy(data() + axis + 1, data() + rank_, rest);
+  return Shape(std::span(changed.data(), rank_ - std::size_t{1}));
 }
 
 Shape Shape::with_inserted(int axis, std::int64_t size) const {
-  std::vector<std::int64_t> dims(this->dims().begin(), this->dims().end());
-  dims.insert(dims.begin() + axis, size);
-  return Shape(dims);
+  DimsOnStack changed;
+  auto next = std::copy_n(data(), axis, changed.begin());
+  *next++ = size;
+  std::copy(data() + axis, data() + rank_, next);
+  return Shape(std::span(changed.data(), rank_ + std::size_t{1}));
 }
 
 bool Shape::operator==(const Shape& other) const {
