@@ -168,9 +168,11 @@ Shapes patches_shape(ShapeContext& c) {
   const PartialShape input = c.with_rank(0, kSpatial + 2);
   const PatchWindow window(c, op, kSpatial);
   std::vector<std::int64_t> dims = {input.dim(0)};
+  bool known = true;  // TensorFlow looks at the sizes only where it knows all of them
+  for (int i = 0; i < kSpatial; ++i) known = known && input.dim(i + 1) >= 0;
   for (int i = 0; i < kSpatial; ++i) {
     const WindowAxis& axis = window.axes[static_cast<std::size_t>(i)];
-    dims.push_back(window_output(op, input.dim(i + 1), axis, window.padding));
+    dims.push_back(known ? window_output(op, input.dim(i + 1), axis, window.padding) : -1);
   }
   dims.push_back(product(input.dim(kSpatial + 1), window.positions()));
   return {PartialShape(std::move(dims))};

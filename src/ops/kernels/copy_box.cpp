@@ -1,10 +1,11 @@
 // copy_box: strided copies of any number of axes. Axes that lie behind one another on both
-// sides are joined; what remains ends in one of three inner loops: whole rows, square tiles
+// sides are joined; what remains ends in one of three inner loops: whole rows, square blocks
 // (where the two sides run along different axes: transposes), or single elements.
 
 #include <algorithm>
 #include <complex>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "ops/elements.h"
@@ -14,7 +15,9 @@
 namespace hub {
 namespace {
 
-constexpr std::int64_t kTile = 16;  // elements a side: both sides of a tile stay in the L1 cache
+// Elements a side of the blocks that a transpose is cut into: a block's lines stay in the cache
+// until they are used up.
+constexpr std::int64_t kBlock = 64;
 
 // Without axes of one element, and with neighbours joined where they are one run.
 std::vector<CopyAxis> joined_axes(std::span<const CopyAxis> axes) {
@@ -91,45 +94,88 @@ void copy_line(const T* from, T* to, const CopyAxis& axis) {
   for (std::int64_t i = 0; i < axis.size; ++i) to[i * axis.to] = from[i * axis.from];
 }
 
-// to[c * to_stride + r] = from[r * from_stride + c] for a full tile.
+// Square tiles of as many elements a side as 16 bytes hold, transposed in registers: each round
+// zips row i with row i + n / 2.
 template <class T>
-void copy_full_tile(const T* from, std::int64_t from_stride, T* to, std::int64_t to_stride) {
-  for (std::int64_t c = 0; c < kTile; ++c) {
-    T* row = to + c * to_stride;
-    for (std::int64_t r = 0; r < kTile; ++r) row[r] = from[r * from_stride + c];
-  }
+inline constexpr int kVectorTile = static_cast<int>(16 / sizeof(T));
+
+template <class T>
+struct VectorOf {
+  using Type [[gnu::vector_size(16)]] = T;
+};
+
+template <int kOffset, class Vector, int... kLanes>
+Vector zip(Vector a, Vector b, std::integer_sequence<int, kLanes...>) {
+  constexpr int kSide = sizeof...(kLanes);
+  return __builtin_shufflevector(a, b, (kLanes / 2 + kLanes % 2 * kSide + kOffset)...);
 }
 
 template <class T>
-void copy_tile(const T* from, const CopyAxis& rows, T* to, const CopyAxis& columns,
-               std::int64_t row_count, std::int64_t column_count) {
-  if (row_count == kTile && column_count == kTile) {
-    return copy_full_tile(from, rows.from, to, columns.to);
+void transpose_vector_tile(const T* from, std::int64_t from_stride, T* to, std::int64_t to_stride) {
+  constexpr int kSide = kVectorTile<T>;
+  using Lanes = std::make_integer_sequence<int, kSide>;
+  using Vector = typename VectorOf<T>::Type;
+  Vector rows[kSide];  // std::array would lose the vector's size
+#pragma GCC unroll 16
+  for (int i = 0; i < kSide; ++i) std::memcpy(&rows[i], from + i * from_stride, sizeof(Vector));
+#pragma GCC unroll 4
+  for (int round = 1; round < kSide; round *= 2) {
+    Vector zipped[kSide];
+#pragma GCC unroll 8
+    for (int i = 0; i < kSide / 2; ++i) {
+      zipped[2 * i] = zip<0>(rows[i], rows[i + kSide / 2], Lanes{});
+      zipped[2 * i + 1] = zip<kSide / 2>(rows[i], rows[i + kSide / 2], Lanes{});
+    }
+    std::copy_n(zipped, kSide, rows);
   }
-  for (std::int64_t c = 0; c < column_count; ++c) {
-    for (std::int64_t r = 0; r < row_count; ++r) to[c * columns.to + r] = from[r * rows.from + c];
+#pragma GCC unroll 16
+  for (int i = 0; i < kSide; ++i) std::memcpy(to + i * to_stride, &rows[i], sizeof(Vector));
+}
+
+// to[c * to_stride + r] = from[r * from_stride + c] for a block.
+template <class T>
+void transpose_block(const T* from, std::int64_t from_stride, T* to, std::int64_t to_stride,
+                     std::int64_t rows, std::int64_t columns) {
+  std::int64_t whole_rows = 0;
+  std::int64_t whole_columns = 0;
+  if constexpr (std::is_integral_v<T>) {
+    constexpr std::int64_t kSide = kVectorTile<T>;
+    whole_rows = rows / kSide * kSide;
+    whole_columns = columns / kSide * kSide;
+    for (std::int64_t c = 0; c < whole_columns; c += kSide) {
+      for (std::int64_t r = 0; r < whole_rows; r += kSide) {
+        transpose_vector_tile(from + r * from_stride + c, from_stride, to + c * to_stride + r,
+                              to_stride);
+      }
+    }
   }
+  const auto copy = [&](std::int64_t first_row, std::int64_t first_column) {
+    for (std::int64_t c = first_column; c < columns; ++c) {
+      for (std::int64_t r = first_row; r < rows; ++r)
+        to[c * to_stride + r] = from[r * from_stride + c];
+    }
+  };
+  if (whole_rows < rows) copy(whole_rows, 0);
+  rows = whole_rows;
+  if (whole_columns < columns) copy(0, whole_columns);
 }
 
 // `rows` is the axis along which `to` is contiguous, `columns` that of `from`.
 template <class T>
 void copy_transposed(KernelContext& context, std::vector<CopyAxis> outer, const CopyAxis& rows,
                      const CopyAxis& columns, const T* from, T* to) {
-  const std::int64_t row_tiles = (rows.size + kTile - 1) / kTile;
-  const std::int64_t column_tiles = (columns.size + kTile - 1) / kTile;
-  outer.push_back({column_tiles, kTile * columns.from, kTile * columns.to});
-  const std::int64_t column_axis = static_cast<std::int64_t>(outer.size()) - 1;
-  const double cost =
-      static_cast<double>(rows.size * kTile * static_cast<std::int64_t>(sizeof(T))) / 2;
+  const std::int64_t column_blocks = (columns.size + kBlock - 1) / kBlock;
+  outer.push_back({column_blocks, kBlock * columns.from, kBlock * columns.to});
+  const double cost = static_cast<double>(rows.size * std::min(kBlock, columns.size)) *
+                      static_cast<double>(sizeof(T)) / 8;
   context.parallel_for(item_count(outer), cost, [&](std::int64_t begin, std::int64_t end) {
     Odometer at(outer, begin);
     for (std::int64_t item = begin; item < end; ++item, at.advance()) {
-      const std::int64_t tile = item % outer[static_cast<std::size_t>(column_axis)].size;
-      const std::int64_t column_count = std::min(kTile, columns.size - tile * kTile);
-      for (std::int64_t r = 0; r < row_tiles; ++r) {
-        const std::int64_t row_count = std::min(kTile, rows.size - r * kTile);
-        copy_tile(from + at.from() + r * kTile * rows.from, rows,
-                  to + at.to() + r * kTile * rows.to, columns, row_count, column_count);
+      const std::int64_t column_count =
+          std::min(kBlock, columns.size - item % column_blocks * kBlock);
+      for (std::int64_t r = 0; r < rows.size; r += kBlock) {
+        transpose_block(from + at.from() + r * rows.from, rows.from, to + at.to() + r, columns.to,
+                        std::min(kBlock, rows.size - r), column_count);
       }
     }
   });
@@ -183,7 +229,7 @@ void copy_joined(KernelContext& context, std::vector<CopyAxis> axes, const T* fr
   const CopyAxis inner = axes.back();
   axes.pop_back();
   if (axes.empty()) return copy_single_line(context, inner, from, to);
-  // Tiles pay where the source's contiguous axis is not the result's.
+  // Blocks pay where the source's contiguous axis is not the result's.
   if (inner.to == 1 && inner.from != 1 && inner.from != 0) {
     const auto columns = std::ranges::find(axes, std::int64_t{1}, &CopyAxis::from);
     if (columns != axes.end() && columns->size >= 4 && inner.size >= 4) {
