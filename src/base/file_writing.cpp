@@ -68,8 +68,7 @@ class PosixOutputFile final : public OutputFile {
 
   void write_all(std::string_view bytes) {
     while (!bytes.empty()) {
-      const ssize_t count =
-          ::write(descriptor_, bytes.data(), std::min(bytes.size(), kMaxWrite));
+      const ssize_t count = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kMaxWrite));
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) throw errno_error(errno, "Writing", path_);
       bytes.remove_prefix(static_cast<std::size_t>(count));
@@ -91,8 +90,7 @@ void sync_path(const std::string& path, int flags) {
 }
 
 int rename_with(const std::string& from, const std::string& to, unsigned flags) {
-  const long result =
-      ::syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), flags);
+  const long result = ::syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), flags);
   return result == 0 ? 0 : errno;
 }
 

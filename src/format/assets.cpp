@@ -38,14 +38,12 @@ std::vector<AssetFileDef> assets_of(const MetaGraph& meta_graph, ModelKind kind)
 // "node" of "node:0".
 std::string node_of(const std::string& tensor_name) {
   const std::size_t colon = tensor_name.rfind(':');
-  const bool valid =
-      colon != std::string::npos &&
-      std::all_of(tensor_name.begin() + static_cast<std::ptrdiff_t>(colon) + 1, tensor_name.end(),
-                  [](char c) { return c >= '0' && c <= '9'; });
+  const bool valid = colon != std::string::npos &&
+                     std::all_of(tensor_name.begin() + static_cast<std::ptrdiff_t>(colon) + 1,
+                                 tensor_name.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (!valid) {
-    throw value_error(
-        "Unexpected format for tensor name. Expected node_name:output_number. Got \"",
-        printable(tensor_name), "\"");
+    throw value_error("Unexpected format for tensor name. Expected node_name:output_number. Got \"",
+                      printable(tensor_name), "\"");
   }
   return tensor_name.substr(0, colon);
 }
@@ -64,8 +62,7 @@ Tensor* asset_constant(NodeDef& node) {
     throw type_error("Asset node must be of dtype string.");
   }
   const auto value = node.attrs.find("value");
-  Tensor* tensor =
-      value == node.attrs.end() ? nullptr : std::get_if<Tensor>(&value->second.value);
+  Tensor* tensor = value == node.attrs.end() ? nullptr : std::get_if<Tensor>(&value->second.value);
   if (tensor == nullptr || tensor->dtype() != DType::kString || tensor->num_elements() != 1) {
     throw type_error("Asset node must be a scalar.");
   }
@@ -117,9 +114,8 @@ std::string checked_asset_path(const std::string& folder, const std::string& fil
 void bind_assets(ModuleFiles& files) {
   const std::string folder = (fs::absolute(files.path) / "assets").lexically_normal().string();
   for (MetaGraph& meta_graph : files.model.meta_graphs) {
-    with_context(
-        [&] { files.asset_bindings.push_back(bind(meta_graph, folder, files.kind)); },
-        [&] { return cat("in ", files.path); });
+    with_context([&] { files.asset_bindings.push_back(bind(meta_graph, folder, files.kind)); },
+                 [&] { return cat("in ", files.path); });
   }
 }
 

@@ -81,11 +81,11 @@ bool equal(const Tensor& a, const Tensor& b) {
   if (a.dtype() != b.dtype() || !(a.shape() == b.shape())) return false;
   switch (a.dtype()) {
     case DType::kInvalid: return true;
-    case DType::kString: return std::ranges::equal(a.values<std::string>(), b.values<std::string>());
+    case DType::kString:
+      return std::ranges::equal(a.values<std::string>(), b.values<std::string>());
     case DType::kResource:
       return std::ranges::equal(
-          a.values<ResourceHandle>(), b.values<ResourceHandle>(),
-          [](const auto& x, const auto& y) {
+          a.values<ResourceHandle>(), b.values<ResourceHandle>(), [](const auto& x, const auto& y) {
             return x.container == y.container && x.name == y.name && x.resource == y.resource;
           });
     case DType::kVariant: {
@@ -226,7 +226,9 @@ bool operator==(const AttrValue& a, const AttrValue& b) {
 std::string to_string(const AttrValue& attr) {
   struct Text {
     std::string operator()(std::monostate) const { return "nothing"; }
-    std::string operator()(const std::string& v) const { return cat("string \"", printable(v), '"'); }
+    std::string operator()(const std::string& v) const {
+      return cat("string \"", printable(v), '"');
+    }
     std::string operator()(std::int64_t v) const { return cat("int ", v); }
     std::string operator()(float v) const { return cat("float ", v); }
     std::string operator()(bool v) const { return cat("bool ", v); }

@@ -48,8 +48,7 @@ class BoxCopy {
     std::int64_t flat = 0;
     for (std::size_t axis = 0; axis < rank_; ++axis) {
       const std::int64_t in_common = axis < index.size() ? index[axis] : 0;
-      const std::int64_t in_box =
-          common_.extents[axis].start - box.extents[axis].start + in_common;
+      const std::int64_t in_box = common_.extents[axis].start - box.extents[axis].start + in_common;
       flat = flat * box.extents[axis].length + in_box;
     }
     return flat;
@@ -82,9 +81,7 @@ struct StoredSlice {
 // Slices sorted by their start must not have a common element.
 void check_disjoint(std::vector<StoredSlice>& slices, const TensorSlice& wanted) {
   if (wanted.extents.empty()) return;
-  const auto first_start = [](const StoredSlice& slice) {
-    return slice.resolved.extents[0].start;
-  };
+  const auto first_start = [](const StoredSlice& slice) { return slice.resolved.extents[0].start; };
   std::ranges::sort(slices, {}, first_start);
   for (std::size_t i = 0; i < slices.size(); ++i) {
     const SliceExtent& rows = slices[i].resolved.extents[0];
@@ -99,12 +96,10 @@ void check_disjoint(std::vector<StoredSlice>& slices, const TensorSlice& wanted)
 
 // Elements of a whole tensor, sharing its memory where the slice is a range of rows.
 Tensor cut(const Tensor& whole, const TensorSlice& wanted) {
-  const bool is_rows = whole.rank() > 0 &&
-                       std::equal(wanted.extents.begin() + 1, wanted.extents.end(),
-                                  whole.shape().dims().begin() + 1,
-                                  [](const SliceExtent& extent, std::int64_t dim) {
-                                    return extent.length == dim;
-                                  });
+  const bool is_rows =
+      whole.rank() > 0 &&
+      std::equal(wanted.extents.begin() + 1, wanted.extents.end(), whole.shape().dims().begin() + 1,
+                 [](const SliceExtent& extent, std::int64_t dim) { return extent.length == dim; });
   if (whole.rank() == 0) return whole;
   const SliceExtent& rows = wanted.extents[0];
   if (is_rows) return whole.rows(rows.start, rows.start + rows.length);
@@ -120,9 +115,8 @@ Tensor cut(const Tensor& whole, const TensorSlice& wanted) {
 
 Tensor BundleReader::read_slice(std::string_view key, const TensorSlice& slice) const {
   const BundleEntry& stored = entry(key);
-  const TensorSlice wanted =
-      with_context([&] { return resolve_slice(slice, stored.shape); },
-                   [&] { return cat("in key \"", printable(key), "\""); });
+  const TensorSlice wanted = with_context([&] { return resolve_slice(slice, stored.shape); },
+                                          [&] { return cat("in key \"", printable(key), "\""); });
   if (stored.slices.empty()) return cut(read_stored(key), wanted);
   return read_from_slices(key, stored, wanted);
 }
@@ -148,9 +142,9 @@ std::vector<StoredSlice> cover(const BundleEntry& entry, const TensorSlice& want
 
 void check_part(const Tensor& part, const StoredSlice& slice, const BundleEntry& entry) {
   if (part.dtype() == entry.dtype && part.shape() == slice_shape(slice.resolved)) return;
-  throw data_loss("A slice must have its variable's dtype and its own shape. Details: ",
-                  part.dtype(), " ", part.shape(), " for ", slice.stored, " of ", entry.dtype, " ",
-                  entry.shape, ".");
+  throw data_loss(
+      "A slice must have its variable's dtype and its own shape. Details: ", part.dtype(), " ",
+      part.shape(), " for ", slice.stored, " of ", entry.dtype, " ", entry.shape, ".");
 }
 
 }  // namespace
@@ -175,8 +169,8 @@ Tensor BundleReader::read_from_slices(std::string_view full_key, const BundleEnt
     }
     return result;
   };
-  return with_context(
-      read, [&] { return cat("in the partitioned key \"", printable(full_key), "\""); });
+  return with_context(read,
+                      [&] { return cat("in the partitioned key \"", printable(full_key), "\""); });
 }
 
 }  // namespace hub

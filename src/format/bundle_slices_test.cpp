@@ -17,7 +17,8 @@ using ::testing::IsEmpty;
 
 Tensor iota(Shape shape) {
   Tensor tensor(DType::kFloat32, std::move(shape));
-  std::iota(tensor.mutable_data<float>(), tensor.mutable_data<float>() + tensor.num_elements(), 0.0f);
+  std::iota(tensor.mutable_data<float>(), tensor.mutable_data<float>() + tensor.num_elements(),
+            0.0f);
   return tensor;
 }
 
@@ -36,7 +37,9 @@ Tensor part_of(const Tensor& matrix, const TensorSlice& box) {
 
 class BundleSlicesTest : public ::testing::Test {
  protected:
-  std::string prefix(const std::string& name = "variables") const { return temp_.path() + "/" + name; }
+  std::string prefix(const std::string& name = "variables") const {
+    return temp_.path() + "/" + name;
+  }
 
   // Writes a matrix cut at these rows and columns.
   void write_cut(const Tensor& matrix, const std::vector<std::int64_t>& rows,
@@ -44,7 +47,8 @@ class BundleSlicesTest : public ::testing::Test {
     BundleWriter writer(prefix());
     for (std::size_t i = 0; i + 1 < rows.size(); ++i) {
       for (std::size_t j = 0; j + 1 < cols.size(); ++j) {
-        const TensorSlice box = {{{rows[i], rows[i + 1] - rows[i]}, {cols[j], cols[j + 1] - cols[j]}}};
+        const TensorSlice box = {
+            {{rows[i], rows[i + 1] - rows[i]}, {cols[j], cols[j + 1] - cols[j]}}};
         writer.add_slice("m", matrix.shape(), box, part_of(matrix, box));
       }
     }
@@ -135,7 +139,8 @@ TEST_F(BundleSlicesTest, AFullShapeWithoutBytesIsNotAllocated) {
   BundleEntry full;
   full.dtype = DType::kFloat32;
   full.shape = Shape{std::int64_t{1} << 50};
-  full.slices = {{{{0, std::int64_t{1} << 49}}}, {{{std::int64_t{1} << 49, std::int64_t{1} << 49}}}};
+  full.slices = {{{{0, std::int64_t{1} << 49}}},
+                 {{{std::int64_t{1} << 49, std::int64_t{1} << 49}}}};
   BundleEntries entries = {{"m", full}};
   write_raw(bundle_index_path(prefix()), bundle_index(entries, 1));
   write_raw(bundle_data_path(prefix(), 0, 1), "data");
@@ -178,8 +183,9 @@ TEST_F(BundleSlicesTest, AKeyInTwoMergedBundlesIsAnError) {
     writer.add("a", make_scalar(1.0f));
     writer.finish();
   }
-  const Error error =
-      error_of([&] { merge_bundles({prefix("part0"), prefix("part1")}, prefix("whole")); });
+  const Error error = error_of([&] {
+    merge_bundles({prefix("part0"), prefix("part1")}, prefix("whole"));
+  });
   EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
   EXPECT_TRUE(path_exists(bundle_index_path(prefix("part0"))));
 }

@@ -12,7 +12,7 @@
 namespace hub {
 
 struct CheckpointState {
-  std::string model_checkpoint_path;  // the newest
+  std::string model_checkpoint_path;                    // the newest
   std::vector<std::string> all_model_checkpoint_paths;  // from the oldest
   std::vector<double> all_model_checkpoint_timestamps;
   double last_preserved_timestamp = 0;

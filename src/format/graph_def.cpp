@@ -33,7 +33,8 @@ std::string rest_of(pb::NodeDef& message) {
   if (message.has_experimental_debug_info()) {
     *rest.mutable_experimental_debug_info() = message.experimental_debug_info();
   }
-  if (message.has_experimental_type()) *rest.mutable_experimental_type() = message.experimental_type();
+  if (message.has_experimental_type())
+    *rest.mutable_experimental_type() = message.experimental_type();
   return serialize_binary(rest) + unknown_fields_of(message);
 }
 
@@ -141,7 +142,8 @@ FunctionDef read_function(pb::FunctionDef& message, SplatBudget& budget) {
   in_item("function", message.signature().name(), [&] {
     function.signature = read_op_def(*message.mutable_signature(), budget, DTypeRule::kKnown);
     function.nodes.reserve(static_cast<std::size_t>(message.node_def_size()));
-    for (auto& node : *message.mutable_node_def()) function.nodes.push_back(read_node(node, budget));
+    for (auto& node : *message.mutable_node_def())
+      function.nodes.push_back(read_node(node, budget));
     function.attrs = read_attrs(*message.mutable_attr(), budget);
   });
   function.returns = read_string_map(message.ret());

@@ -106,8 +106,8 @@ TEST(GraphDefTest, UnknownFieldsSurvive) {
   const std::string tensor = from_hex("08 01 12 00 2a 04 0000803f") + unknown;
   const std::string value = from_hex("42") + char(tensor.size()) + tensor + unknown;
   const std::string entry = from_hex("0a 01 76 12") + char(value.size()) + value;
-  const std::string node = from_hex("0a 01 6e 12 05") + "Const" + from_hex("2a") +
-                           char(entry.size()) + entry + unknown;
+  const std::string node =
+      from_hex("0a 01 6e 12 05") + "Const" + from_hex("2a") + char(entry.size()) + entry + unknown;
   const std::string graph = from_hex("0a") + char(node.size()) + node + unknown;
   const std::string written = serialize_graph_def(parse_graph_def(graph, "test"));
   std::size_t count = 0;
@@ -123,7 +123,8 @@ TEST(GraphDefTest, GarbageIsADecodeErrorThatNamesTheFile) {
     EXPECT_EQ(error.code(), ErrorCode::kDataLoss);
     EXPECT_THAT(error.what(), HasSubstr("in some/graph.pb"));
   }
-  const Error text = error_of([&] { parse_graph_def_text("node {\n  name: }", "some/graph.pbtxt"); });
+  const Error text =
+      error_of([&] { parse_graph_def_text("node {\n  name: }", "some/graph.pbtxt"); });
   EXPECT_EQ(text.kind(), ErrorKind::kDecode);
   EXPECT_THAT(text.what(), HasSubstr("line 2"));
   EXPECT_EQ(error_of([&] { parse_graph_def_text("no_such_field: 1", "x"); }).kind(),
@@ -142,17 +143,20 @@ TEST(GraphDefTest, AnUnknownDTypeIsAnErrorThatNamesTheNode) {
 
 TEST(GraphDefTest, SchemasMayListDTypesOfLaterVersions) {
   // OpList { op { name: "A" attr { name: "T" allowed_values { list { type: [1, 24] } } } } }
-  const auto ops = parse_op_list(from_hex("0a 10 0a 01 41 22 0b 0a 01 54 3a 06 0a 04 32 02 01 18"), "ops");
+  const auto ops =
+      parse_op_list(from_hex("0a 10 0a 01 41 22 0b 0a 01 54 3a 06 0a 04 32 02 01 18"), "ops");
   EXPECT_EQ(std::get<AttrList>(ops.at(0).attrs.at(0).allowed_values->value).types.size(), 2u);
 }
 
 TEST(GraphDefTest, NestingHasALimit) {
   std::string text, close;
   for (int depth = 0; depth < 200; ++depth) {
-    text += depth == 0 ? "node { attr { key: \"a\" value { func { " : "attr { key: \"a\" value { func { ";
+    text += depth == 0 ? "node { attr { key: \"a\" value { func { "
+                       : "attr { key: \"a\" value { func { ";
     close += depth == 0 ? "} } } }" : "} } } ";
   }
-  EXPECT_EQ(error_of([&] { parse_graph_def_text(text + close, "deep"); }).kind(), ErrorKind::kDecode);
+  EXPECT_EQ(error_of([&] { parse_graph_def_text(text + close, "deep"); }).kind(),
+            ErrorKind::kDecode);
   std::string bytes;
   for (int depth = 0; depth < 200; ++depth) {  // groups: field 15
     bytes = "\x7b" + bytes + "\x7c";
@@ -174,7 +178,8 @@ TEST(GraphDefTest, EveryCorruptionIsAnErrorOrAGraph) {
 // A TensorProto from its text.
 Tensor tensor_of(const std::string& text, const ParseLimits& limits = {}) {
   const GraphDef graph = parse_graph_def_text(
-      cat("node { name: \"big\" attr { key: \"value\" value { tensor { ", text, " } } } }"), "t", limits);
+      cat("node { name: \"big\" attr { key: \"value\" value { tensor { ", text, " } } } }"), "t",
+      limits);
   return std::get<Tensor>(graph.nodes[0].attrs.at("value").value);
 }
 constexpr const char* kThree = " tensor_shape { dim { size: 3 } } ";
@@ -186,13 +191,13 @@ TEST(TensorProtoTest, EveryDTypeHasItsList) {
   EXPECT_TRUE(same(list("DT_FLOAT", "float_val: [1, 2, 3]"), make_vector<float>({1, 2, 3})));
   EXPECT_TRUE(same(list("DT_DOUBLE", "double_val: [1, 2, 3]"), make_vector<double>({1, 2, 3})));
   EXPECT_TRUE(same(list("DT_INT8", "int_val: [1, -2, 3]"), make_vector<std::int8_t>({1, -2, 3})));
-  EXPECT_TRUE(same(list("DT_UINT16", "int_val: [1, 2, 65535]"),
-                   make_vector<std::uint16_t>({1, 2, 65535})));
+  EXPECT_TRUE(
+      same(list("DT_UINT16", "int_val: [1, 2, 65535]"), make_vector<std::uint16_t>({1, 2, 65535})));
   EXPECT_TRUE(same(list("DT_INT64", "int64_val: [1, 2, 3]"), make_vector<std::int64_t>({1, 2, 3})));
-  EXPECT_TRUE(same(list("DT_UINT32", "uint32_val: [1, 2, 3]"),
-                   make_vector<std::uint32_t>({1, 2, 3})));
-  EXPECT_TRUE(same(list("DT_UINT64", "uint64_val: [1, 2, 3]"),
-                   make_vector<std::uint64_t>({1, 2, 3})));
+  EXPECT_TRUE(
+      same(list("DT_UINT32", "uint32_val: [1, 2, 3]"), make_vector<std::uint32_t>({1, 2, 3})));
+  EXPECT_TRUE(
+      same(list("DT_UINT64", "uint64_val: [1, 2, 3]"), make_vector<std::uint64_t>({1, 2, 3})));
   EXPECT_TRUE(same(list("DT_BOOL", "bool_val: [true, false, true]"),
                    make_vector<bool>({true, false, true})));
   EXPECT_TRUE(same(list("DT_STRING", "string_val: ['a', '', '\\000']"),
@@ -220,11 +225,14 @@ TEST(TensorProtoTest, ListsMayBeShorterOrLonger) {
 }
 
 TEST(TensorProtoTest, ContentIsRawBytes) {
-  EXPECT_TRUE(same(tensor_of(cat("dtype: DT_INT16", kThree, R"(tensor_content: "\001\000\002\000\377\377")")),
-                   make_vector<std::int16_t>({1, 2, -1})));
-  EXPECT_TRUE(same(tensor_of(cat("dtype: DT_STRING", kThree, R"(tensor_content: "\001\000\002abc")")),
-                   strings({"a", "", "bc"})));
-  for (const char* text : {R"(tensor_content: "\001\000")", R"(tensor_content: "\001\000\002\000\377\377\000")"}) {
+  EXPECT_TRUE(same(
+      tensor_of(cat("dtype: DT_INT16", kThree, R"(tensor_content: "\001\000\002\000\377\377")")),
+      make_vector<std::int16_t>({1, 2, -1})));
+  EXPECT_TRUE(
+      same(tensor_of(cat("dtype: DT_STRING", kThree, R"(tensor_content: "\001\000\002abc")")),
+           strings({"a", "", "bc"})));
+  for (const char* text :
+       {R"(tensor_content: "\001\000")", R"(tensor_content: "\001\000\002\000\377\377\000")"}) {
     EXPECT_EQ(error_of([&] { tensor_of(cat("dtype: DT_INT16", kThree, text)); }).code(),
               ErrorCode::kInvalidArgument);
   }
@@ -235,8 +243,8 @@ TEST(TensorProtoTest, ContentIsRawBytes) {
 }
 
 TEST(TensorProtoTest, ResourcesAndVariantsAreKept) {
-  const Tensor handle =
-      tensor_of("dtype: DT_RESOURCE tensor_shape { } resource_handle_val { container: 'c' name: 'n' }");
+  const Tensor handle = tensor_of(
+      "dtype: DT_RESOURCE tensor_shape { } resource_handle_val { container: 'c' name: 'n' }");
   EXPECT_EQ(handle.scalar<ResourceHandle>().name, "n");
   EXPECT_TRUE(same(parse_tensor_proto(serialize_tensor_proto(handle), "t"), handle));
   const Tensor variant = tensor_of(
@@ -247,7 +255,8 @@ TEST(TensorProtoTest, ResourcesAndVariantsAreKept) {
 }
 
 TEST(TensorProtoTest, ValuesThatFillALargeShapeHaveALimit) {
-  const std::string huge = "dtype: DT_FLOAT tensor_shape { dim { size: 1000000000000 } } float_val: 1";
+  const std::string huge =
+      "dtype: DT_FLOAT tensor_shape { dim { size: 1000000000000 } } float_val: 1";
   const Error error = error_of([&] { tensor_of(huge); });
   EXPECT_EQ(error.code(), ErrorCode::kResourceExhausted);
   EXPECT_THAT(error.what(), HasSubstr("in node \"big\""));
@@ -262,8 +271,9 @@ TEST(TensorProtoTest, ValuesThatFillALargeShapeHaveALimit) {
 TEST(TensorProtoTest, BadShapesAreErrors) {
   for (const char* shape : {"unknown_rank: true", "dim { size: -1 }",
                             "dim { size: 4611686018427387904 } dim { size: 4 }"}) {
-    EXPECT_EQ(error_of([&] { tensor_of(cat("dtype: DT_FLOAT tensor_shape { ", shape, " }")); }).code(),
-              ErrorCode::kInvalidArgument);
+    EXPECT_EQ(
+        error_of([&] { tensor_of(cat("dtype: DT_FLOAT tensor_shape { ", shape, " }")); }).code(),
+        ErrorCode::kInvalidArgument);
   }
   EXPECT_EQ(error_of([&] { tensor_of("dtype: DT_FLOAT_REF tensor_shape { }"); }).code(),
             ErrorCode::kInvalidArgument);

@@ -12,8 +12,8 @@ namespace hub {
 
 // `what` says what the bytes should be ("GraphDef"), `place` where they are from (a path).
 // Errors: DATA_LOSS (kind decode).
-void parse_binary(google::protobuf::Message& message, std::string_view bytes,
-                  std::string_view what, std::string_view place);
+void parse_binary(google::protobuf::Message& message, std::string_view bytes, std::string_view what,
+                  std::string_view place);
 void parse_text(google::protobuf::Message& message, std::string_view text, std::string_view what,
                 std::string_view place);
 

@@ -11,10 +11,10 @@ namespace pb = ::tf1hub::format;
 ModuleDef parse_module_def(std::string_view bytes, std::string_view place) {
   pb::ModuleDef message;
   parse_binary(message, bytes, "ModuleDef", place);
-  return {.format = message.format(),
-          .required_features = {message.required_features().begin(),
-                                message.required_features().end()},
-          .unknown_fields = unknown_fields_of(message)};
+  return {
+      .format = message.format(),
+      .required_features = {message.required_features().begin(), message.required_features().end()},
+      .unknown_fields = unknown_fields_of(message)};
 }
 
 std::string serialize_module_def(const ModuleDef& module) {

@@ -53,7 +53,8 @@ SavedModel read_saved_model_file(const std::string& path,
 
 void open_checkpoint(ModuleFiles& files, const OpenOptions& options) {
   if (!path_exists(bundle_index_path(files.checkpoint_prefix))) return;
-  files.checkpoint = std::make_shared<const BundleReader>(files.checkpoint_prefix, options.checksums);
+  files.checkpoint =
+      std::make_shared<const BundleReader>(files.checkpoint_prefix, options.checksums);
 }
 
 std::uint64_t size_of_checkpoint(const ModuleFiles& files) {
@@ -133,14 +134,16 @@ std::string_view first_word(std::string_view text) {
     if (text.empty() || text[0] != '#') break;
     text = text.substr(std::min(text.find('\n'), text.size()));
   }
-  const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  const auto is_word = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '_';
+  };
   const auto end = std::find_if_not(text.begin(), text.end(), is_word);
   return text.substr(0, static_cast<std::size_t>(end - text.begin()));
 }
 
 bool is_meta_graph_text(std::string_view text) {
-  constexpr std::string_view kFields[] = {"meta_info_def",  "graph_def",      "saver_def",
-                                          "collection_def", "signature_def",  "asset_file_def",
+  constexpr std::string_view kFields[] = {"meta_info_def",   "graph_def",     "saver_def",
+                                          "collection_def",  "signature_def", "asset_file_def",
                                           "object_graph_def"};
   return std::ranges::count(kFields, first_word(text)) > 0;
 }

@@ -106,7 +106,9 @@ TEST_F(ModuleFilesTest, EachKindIsTold) {
   BundleWriter writer(path("run/ckpt-7"));
   writer.add("v", make_scalar(1.0f));
   writer.finish();
-  const auto kind = [&](const char* name) { return model_kind_name(open_model_files(path(name)).kind); };
+  const auto kind = [&](const char* name) {
+    return model_kind_name(open_model_files(path(name)).kind);
+  };
   EXPECT_EQ(kind("v1"), "saved_model_v1");
   EXPECT_EQ(kind("v1/saved_model.pb"), "saved_model_v1");
   EXPECT_EQ(kind("text"), "saved_model_v1");
@@ -147,8 +149,8 @@ TEST_F(ModuleFilesTest, ErrorsHaveTheKindsOfTheRealLibrary) {
 }
 
 TEST_F(ModuleFilesTest, AssetsStayBelowTheirFolder) {
-  for (const char* filename : {"../../evil", "../assets_evil/x", "/etc/passwd", "..", ".", "",
-                               "a/../../x", "../assets"}) {
+  for (const char* filename :
+       {"../../evil", "../assets_evil/x", "/etc/passwd", "..", ".", "", "a/../../x", "../assets"}) {
     write_raw(path("m/tfhub_module.pb"), from_hex("08 03"));
     write_raw(path("m/saved_model.pb"), serialize_saved_model(model_with_asset(filename)));
     const Error error = error_of([&] { open_model_files(path()); });
@@ -174,7 +176,9 @@ TEST_F(ModuleFilesTest, AnAssetsNodeIsAConstantString) {
       [](NodeDef& node) { node.op = "Placeholder"; },
       [](NodeDef& node) { node.attrs["dtype"] = DType::kFloat32; },
       [](NodeDef& node) { node.attrs.erase("value"); },
-      [](NodeDef& node) { node.attrs["value"] = strings({"a", "b"}); },
+      [](NodeDef& node) {
+        node.attrs["value"] = strings({"a", "b"});
+      },
   };
   for (const auto& edit : edits) {
     const Error error = error_of([&] { open_with(edit, true); });

@@ -70,8 +70,8 @@ void ModuleWriter::write_module_def(const ModuleDef& module) {
 void ModuleWriter::commit() {
   if (!is_taken(target_)) return folder_.commit();
   if (path_exists(join_path(target_, kMarker))) {
-    throw already_exists("A module must not be overwritten. Details: ", target_, " has a ",
-                         kMarker, ".");
+    throw already_exists("A module must not be overwritten. Details: ", target_, " has a ", kMarker,
+                         ".");
   }
   for (const std::string& file : list_files_recursively(folder_.path())) {
     if (is_asset(file) && path_exists(join_path(target_, file))) {

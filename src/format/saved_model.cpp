@@ -124,7 +124,8 @@ MetaGraph read_meta_graph(pb::MetaGraphDef& message, SplatBudget& budget) {
   for (auto& [key, collection] : *message.mutable_collection_def()) {
     out.collections.emplace(key, read_collection(collection));
   }
-  if (message.has_object_graph_def()) out.object_graph = serialize_binary(message.object_graph_def());
+  if (message.has_object_graph_def())
+    out.object_graph = serialize_binary(message.object_graph_def());
   out.unknown_fields = unknown_fields_of(message);
   return out;
 }

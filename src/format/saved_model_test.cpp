@@ -72,7 +72,8 @@ TEST(SavedModelTest, EveryPartIsRead) {
   EXPECT_TRUE(std::get<NodeNames>(graph.collections.at("empty").value).values.empty());
   EXPECT_TRUE(std::holds_alternative<std::monostate>(graph.collections.at("nothing").value));
   EXPECT_THAT(std::get<Int64Values>(graph.collections.at("ints").value).values, ElementsAre(7));
-  EXPECT_THAT(std::get<FloatValues>(graph.collections.at("floats").value).values, ElementsAre(0.5f));
+  EXPECT_THAT(std::get<FloatValues>(graph.collections.at("floats").value).values,
+              ElementsAre(0.5f));
   const auto& any = std::get<AnyValues>(graph.collections.at("saved_model_assets").value).values;
   EXPECT_EQ(parse_asset_file_def(any.at(0).value, "any").filename, "f.txt");
   EXPECT_EQ(graph.asset_files.at(0).filename, "f.txt");
@@ -159,7 +160,8 @@ TEST(ModuleDefTest, OtherFormatsAndFeaturesAreRefused) {
   const Error error = error_of([&] { check_module_def(parse_module_def(features, "m"), "m"); });
   EXPECT_EQ(error.kind(), ErrorKind::kValue);
   EXPECT_THAT(error.what(), HasSubstr("foo-test-missing"));
-  EXPECT_EQ(error_of([&] { parse_module_def("\xff\xff\xff\xff", "m"); }).kind(), ErrorKind::kDecode);
+  EXPECT_EQ(error_of([&] { parse_module_def("\xff\xff\xff\xff", "m"); }).kind(),
+            ErrorKind::kDecode);
 }
 
 TEST(ModuleDefTest, EveryCorruptionIsAnErrorOrAModule) {

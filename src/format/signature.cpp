@@ -15,9 +15,8 @@ TensorInfo read_encoding(pb::TensorInfo& message, SplatBudget& budget) {
       break;
     case pb::TensorInfo::kCooSparse: {
       auto& sparse = *message.mutable_coo_sparse();
-      info.encoding =
-          SparseEncoding{sparse.values_tensor_name(), sparse.indices_tensor_name(),
-                         sparse.dense_shape_tensor_name(), unknown_fields_of(sparse)};
+      info.encoding = SparseEncoding{sparse.values_tensor_name(), sparse.indices_tensor_name(),
+                                     sparse.dense_shape_tensor_name(), unknown_fields_of(sparse)};
       break;
     }
     case pb::TensorInfo::kCompositeTensor: {

@@ -103,7 +103,8 @@ TEST(TableTest, AnEmptyTableHasNoEntries) {
 
 TEST(TableTest, WhatWasWrittenIsRead) {
   for (const int count : {1, 2, 15, 16, 17, 33, 1000}) {
-    for (const std::size_t block_bytes : {std::size_t{64}, std::size_t{4096}, std::size_t{262144}}) {
+    for (const std::size_t block_bytes :
+         {std::size_t{64}, std::size_t{4096}, std::size_t{262144}}) {
       const Entries entries = numbered(count, 10);
       EXPECT_EQ(read_all(write_all(entries, {block_bytes, 16})), entries);
       EXPECT_EQ(read_all(write_all(entries, {block_bytes, 1})), entries);
@@ -150,7 +151,8 @@ TEST(TableTest, DamageIsAnErrorThatSaysWhere) {
   bad_byte[3] ^= 1;
   EXPECT_THAT(message(bad_byte), HasSubstr("at offset 0"));
   EXPECT_THAT(message(table_of({{block_of({{"a", "1"}}), 7}})), HasSubstr("type"));
-  EXPECT_THAT(message(table_of({{block_of({{"b", "1"}, {"a", "2"}}), 0}})), HasSubstr("increasing"));
+  EXPECT_THAT(message(table_of({{block_of({{"b", "1"}, {"a", "2"}}), 0}})),
+              HasSubstr("increasing"));
   EXPECT_THAT(message(table_of({{block_of({{"a", "1"}}), 0}, {block_of({{"a", "1"}}), 0}})),
               HasSubstr("increasing"));
   EXPECT_THAT(message(table_of({{"", 0}})), HasSubstr("restart"));

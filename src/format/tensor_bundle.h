@@ -103,7 +103,7 @@ class BundleReader {
   int num_shards_ = 0;
   bool has_header_ = false;
   bool foreign_byte_order_ = false;
-  std::vector<Item> items_;         // sorted by key
+  std::vector<Item> items_;  // sorted by key
   std::uint64_t key_bytes_ = 0;
   std::vector<std::string_view> keys_;
   std::unique_ptr<Shard[]> shards_;

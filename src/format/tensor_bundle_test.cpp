@@ -19,7 +19,9 @@ using ::testing::HasSubstr;
 
 class TensorBundleTest : public ::testing::Test {
  protected:
-  std::string prefix(const std::string& name = "variables") const { return temp_.path() + "/" + name; }
+  std::string prefix(const std::string& name = "variables") const {
+    return temp_.path() + "/" + name;
+  }
 
   void write_halves() const {
     BundleWriter writer(prefix());
@@ -53,10 +55,11 @@ TEST_F(TensorBundleTest, TwoScalarsGiveTheKnownBytes) {
   EXPECT_EQ(read_file(bundle_data_path(prefix(), 0, 1)), from_hex("0000003f 00000040"));
   EXPECT_EQ(
       read_file(bundle_index_path(prefix())),
-      from_hex("00 00 06 08 01 1a 02 08 01 00 01 0b 61 08 01 12 00 28 04 35 06 38 27 1f 00 01 0d 62 "
-               "08 01 12 00 20 04 28 04 35 10 fd 78 4f 00 00 00 00 01 00 00 00 00 6c 12 9e f3 00 00 "
-               "00 00 01 00 00 00 00 c0 f2 a1 b0 00 01 02 63 00 31 00 00 00 00 01 00 00 00 00 54 f2 "
-               "76 2d 36 08 43 0e") +
+      from_hex(
+          "00 00 06 08 01 1a 02 08 01 00 01 0b 61 08 01 12 00 28 04 35 06 38 27 1f 00 01 0d 62 "
+          "08 01 12 00 20 04 28 04 35 10 fd 78 4f 00 00 00 00 01 00 00 00 00 6c 12 9e f3 00 00 "
+          "00 00 01 00 00 00 00 c0 f2 a1 b0 00 01 02 63 00 31 00 00 00 00 01 00 00 00 00 54 f2 "
+          "76 2d 36 08 43 0e") +
           std::string(36, '\0') + from_hex("57 fb 80 8b 24 75 47 db"));
 }
 
@@ -64,7 +67,8 @@ TEST_F(TensorBundleTest, StringsGiveTheKnownBytes) {
   BundleWriter writer(prefix());
   writer.add("s", strings({"abc", "de"}));
   writer.finish();
-  EXPECT_EQ(read_file(bundle_data_path(prefix(), 0, 1)), from_hex("03 02 ee ba 48 cf 61 62 63 64 65"));
+  EXPECT_EQ(read_file(bundle_data_path(prefix(), 0, 1)),
+            from_hex("03 02 ee ba 48 cf 61 62 63 64 65"));
   const BundleReader reader(prefix());
   EXPECT_EQ(reader.entry("s").masked_crc32c, 0xc28fad4eu);
   EXPECT_TRUE(same(reader.read("s"), strings({"abc", "de"})));
@@ -212,12 +216,11 @@ TEST_F(TensorBundleTest, BigEndianNumbersAreSwapped) {
   std::string lengths = from_hex("00000003 00000002");
   const std::uint32_t checksum = __builtin_bswap32(mask_crc(crc32c(lengths)));
   append_uint32(text, checksum);
-  const std::uint32_t whole =
-      extend_crc32c(crc32c(lengths), text.substr(2) + "abcde");
+  const std::uint32_t whole = extend_crc32c(crc32c(lengths), text.substr(2) + "abcde");
   text += "abcde";
   BundleEntries entries = {{"c", entry_of(DType::kComplex64, Shape{1}, 4, pairs)},
-                     {"n", entry_of(DType::kFloat32, Shape{}, 0, numbers)},
-                     {"s", entry_of(DType::kString, Shape{2}, 12, text)}};
+                           {"n", entry_of(DType::kFloat32, Shape{}, 0, numbers)},
+                           {"s", entry_of(DType::kString, Shape{2}, 12, text)}};
   entries["s"].masked_crc32c = mask_crc(whole);
   write_data(numbers + pairs + text);
   TableWriter table;
@@ -238,7 +241,7 @@ TEST_F(TensorBundleTest, ABadHeaderIsRefused) {
     write_raw(bundle_index_path(prefix()), table.finish());
     return error_of([&] { BundleReader reader(prefix()); });
   };
-  EXPECT_EQ(error_with_header("").code(), ErrorCode::kDataLoss);                     // no shards
+  EXPECT_EQ(error_with_header("").code(), ErrorCode::kDataLoss);                       // no shards
   EXPECT_EQ(error_with_header(from_hex("08 80808040")).code(), ErrorCode::kDataLoss);  // too many
   EXPECT_EQ(error_with_header(from_hex("08 01 10 05")).code(), ErrorCode::kDataLoss);
   EXPECT_EQ(error_with_header(from_hex("08 01 1a 02 10 02")).code(), ErrorCode::kInvalidArgument);

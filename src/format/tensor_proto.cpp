@@ -210,8 +210,8 @@ std::vector<std::string> split_content(std::string_view content, std::int64_t co
   pieces.reserve(sizes.size());
   for (const std::uint64_t size : sizes) pieces.emplace_back(cursor.bytes(size));
   if (!cursor.ok() || !cursor.at_end()) {
-    throw invalid_argument("A tensor's bytes must be its elements. Details: the lengths of ",
-                           count, " elements do not add up to ", content.size(), " bytes.");
+    throw invalid_argument("A tensor's bytes must be its elements. Details: the lengths of ", count,
+                           " elements do not add up to ", content.size(), " bytes.");
   }
   return pieces;
 }

@@ -129,8 +129,8 @@ void append_ordered_signed(std::string& out, std::int64_t value) {
     out += static_cast<char>(0x80 ^ (value & 0xff));
     return;
   }
-  constexpr unsigned char kHeaders[][2] = {{0x80, 0},    {0xc0, 0}, {0xe0, 0}, {0xf0, 0},
-                                           {0xf8, 0},    {0xfc, 0}, {0xfe, 0}, {0xff, 0},
+  constexpr unsigned char kHeaders[][2] = {{0x80, 0},    {0xc0, 0},   {0xe0, 0}, {0xf0, 0},
+                                           {0xf8, 0},    {0xfc, 0},   {0xfe, 0}, {0xff, 0},
                                            {0xff, 0x80}, {0xff, 0xc0}};
   const auto magnitude = static_cast<std::uint64_t>(value < 0 ? ~value : value);
   int count = 2;

@@ -19,9 +19,12 @@ std::string key_of_dimension(std::int64_t start, std::int64_t length) {
 }
 
 TEST(SliceKeyTest, KnownAnswers) {
-  EXPECT_EQ(slice_key("partition", {{{0, 2}}}), kHead + "partition" + from_hex("00 01 01 01 80 82"));
-  EXPECT_EQ(slice_key("partition", {{{2, 1}}}), kHead + "partition" + from_hex("00 01 01 01 82 81"));
-  EXPECT_EQ(slice_key("partition", {{{3, 1}}}), kHead + "partition" + from_hex("00 01 01 01 83 81"));
+  EXPECT_EQ(slice_key("partition", {{{0, 2}}}),
+            kHead + "partition" + from_hex("00 01 01 01 80 82"));
+  EXPECT_EQ(slice_key("partition", {{{2, 1}}}),
+            kHead + "partition" + from_hex("00 01 01 01 82 81"));
+  EXPECT_EQ(slice_key("partition", {{{3, 1}}}),
+            kHead + "partition" + from_hex("00 01 01 01 83 81"));
   EXPECT_EQ(slice_key("partitioned_variable", {{{0, 3}, {0, 3}}}),
             kHead + "partitioned_variable" + from_hex("00 01 01 02 80 83 80 83"));
 }
@@ -41,8 +44,7 @@ TEST(SliceKeyTest, NumbersAreWrittenInOrder) {
 }
 
 TEST(SliceKeyTest, NamesAreEscaped) {
-  EXPECT_EQ(slice_key(std::string("a\0b\xff", 4), {}),
-            from_hex("00 61 00 ff 62 ff 00 00 01 00"));
+  EXPECT_EQ(slice_key(std::string("a\0b\xff", 4), {}), from_hex("00 61 00 ff 62 ff 00 00 01 00"));
 }
 
 TEST(SliceSpecTest, IsReadAndWritten) {
@@ -54,9 +56,9 @@ TEST(SliceSpecTest, IsReadAndWritten) {
 }
 
 TEST(SliceSpecTest, NonsenseIsRefused) {
-  for (const char* text : {"", " ", "5", "5 ", "5 1", "5 1,", "5 1,x", "5 -1,2", "x 1,2", "5 1,2:0,1",
-                           "5 4,2", "5 6,0", "5  1,2", "5 9223372036854775807,2",
-                           "99999999999999999999 0,1"}) {
+  for (const char* text :
+       {"", " ", "5", "5 ", "5 1", "5 1,", "5 1,x", "5 -1,2", "x 1,2", "5 1,2:0,1", "5 4,2",
+        "5 6,0", "5  1,2", "5 9223372036854775807,2", "99999999999999999999 0,1"}) {
     const Error error = error_of([&] { parse_slice_spec(text); });
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument) << text;
   }
@@ -67,7 +69,9 @@ TEST(TensorSliceTest, ResolvedSlicesLieInsideTheShape) {
   EXPECT_EQ(resolved, (TensorSlice{{{0, 4}, {1, 2}}}));
   EXPECT_EQ(slice_shape(resolved), (Shape{4, 2}));
   EXPECT_THAT(error_of([] { resolve_slice({{{0, 5}}}, Shape{4}); }).what(), HasSubstr("0,5"));
-  EXPECT_THAT(error_of([] { resolve_slice({{{0, 5}}}, Shape{4, 4}); }).what(),
+  EXPECT_THAT(error_of([] {
+                resolve_slice({{{0, 5}}}, Shape{4, 4});
+              }).what(),
               HasSubstr("each dimension"));
 }
 

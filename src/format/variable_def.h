@@ -22,9 +22,9 @@ struct SaveSliceInfo {
 };
 
 struct VariableDef {
-  std::string variable_name;      // "v:0"
-  std::string initializer_name;   // "v/Assign"
-  std::string snapshot_name;      // "v/Read/ReadVariableOp:0" or "v/read:0"
+  std::string variable_name;     // "v:0"
+  std::string initializer_name;  // "v/Assign"
+  std::string snapshot_name;     // "v/Read/ReadVariableOp:0" or "v/read:0"
   std::string initial_value_name;
   std::optional<SaveSliceInfo> slice;
   bool is_resource = false;

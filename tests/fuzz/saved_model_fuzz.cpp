@@ -17,8 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const auto* list = std::get_if<ByteStrings>(&entry.second.value);
         if (list == nullptr) continue;
         for (const std::string& value : list->values) {
-          expect_error_or_success([&] { serialize_variable_def(parse_variable_def(value, "fuzz")); });
-          expect_error_or_success([&] { serialize_while_context(parse_while_context(value, "fuzz")); });
+          expect_error_or_success(
+              [&] { serialize_variable_def(parse_variable_def(value, "fuzz")); });
+          expect_error_or_success(
+              [&] { serialize_while_context(parse_while_context(value, "fuzz")); });
         }
       }
     }

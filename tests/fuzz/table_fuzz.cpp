@@ -47,8 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const std::string_view rest = as_text(data, size).substr(1);
   const char mode = static_cast<char>(data[0] % 3);
-  const std::string table =
-      mode == 2 ? std::string(rest) : table_of_block(rest, mode);
+  const std::string table = mode == 2 ? std::string(rest) : table_of_block(rest, mode);
   return expect_error_or_success([&] {
     TableWriter copy;
     read_table(table, "fuzz", [&](std::string_view key, std::string_view value) {
