@@ -1,6 +1,8 @@
 // Sums of many tensors, clipping, checking, and evenly spaced numbers.
 
 #include <cmath>
+#include <span>
+#include <vector>
 
 #include "graph/shape_rules.h"
 #include "ops/elementwise.h"
@@ -9,8 +11,7 @@
 namespace hub {
 namespace {
 
-// Adds the second operand to the first, or moves it there.
-struct AccumulateOp {
+struct AddendOp {
   using Types = WideNumbers;
   static constexpr double kCost = 0.4;
   template <class T>
@@ -19,10 +20,10 @@ struct AccumulateOp {
   }
 };
 
-// Adds all inputs in their order, block by block. Half and bfloat16 are added as floats and
+// Adds all terms in their order, block by block. Half and bfloat16 are added as floats and
 // rounded once.
-void add_blocks(KernelContext& c, Tensor& sum, BinaryLoop loop, std::int64_t begin,
-                std::int64_t end) {
+void add_blocks(std::span<const Tensor* const> terms, Tensor& sum, BinaryLoop loop,
+                std::int64_t begin, std::int64_t end) {
   const DType dtype = sum.dtype();
   const std::size_t size = dtype_size(dtype);
   const bool widens = wide_dtype(dtype) != dtype;
@@ -30,83 +31,102 @@ void add_blocks(KernelContext& c, Tensor& sum, BinaryLoop loop, std::int64_t beg
   for (std::int64_t n; begin < end; begin += n) {
     n = std::min(Broadcast::kBlock, end - begin);
     const std::size_t offset = static_cast<std::size_t>(begin) * size;
-    const auto elements = [&](int i, Broadcast::Scratch& scratch) -> const void* {
-      const auto* data = static_cast<const std::byte*>(c.input(i).raw_data()) + offset;
+    const auto elements = [&](const Tensor& term, Broadcast::Scratch& scratch) -> const void* {
+      const auto* data = static_cast<const std::byte*>(term.raw_data()) + offset;
       if (!widens) return data;
       widen(dtype, data, n, scratch.bytes);
       return scratch.bytes;
     };
     void* result = static_cast<std::byte*>(sum.mutable_raw_data()) + offset;
     void* partial = widens ? wide_sum.bytes : result;
-    const void* first = elements(0, wide_sum);
-    for (int i = 1; i < c.num_inputs(); ++i) {
-      loop(first, elements(i, wide), partial, n, Repeated::kNone);
+    const void* first = elements(*terms.front(), wide_sum);
+    for (const Tensor* term : terms.subspan(1)) {
+      loop(first, elements(*term, wide), partial, n, Repeated::kNone);
       first = partial;
     }
     if (widens) narrow(dtype, wide_sum.bytes, n, result);
   }
 }
 
-Tensor add_elements(KernelContext& c, const Tensor& a, const Tensor& b) {
-  if (!a.is_valid() || !b.is_valid()) return a.is_valid() ? a : b;
-  const BinaryLoop loop = binary_loops<AccumulateOp>.find(a.dtype());
-  if (loop == nullptr || a.shape() != b.shape()) {
-    throw invalid_argument(c.node().op_name, ": elements of lists must be numbers of one shape. ",
-                           "Details: ", a.dtype(), " ", a.shape(), " and ", b.shape(), ".");
+BinaryLoop adding_loop(const KernelContext& c, DType dtype) {
+  const BinaryLoop loop = binary_loops<AddendOp>.find(dtype);
+  if (loop == nullptr) {
+    throw unimplemented(c.node().op_name, ": there is no kernel for dtype ", dtype, ".");
   }
-  Tensor sum = c.temporary(a.dtype(), a.shape());
-  Tensor* const inputs[] = {const_cast<Tensor*>(&a), const_cast<Tensor*>(&b)};
-  KernelContext::Frame frame;
-  frame.node = &c.node();
-  frame.step = &c.step();
-  frame.inputs = inputs;
-  KernelContext pair(frame);
-  add_blocks(pair, sum, loop, 0, sum.num_elements());
+  return loop;
+}
+
+void check_same_shape(const KernelContext& c, const Shape& a, const Shape& b) {
+  if (a != b) {
+    throw invalid_argument(c.node().op_name, ": all terms must have the same shape. Details: ", a,
+                           " and ", b, ".");
+  }
+}
+
+Tensor sum_of_variants(const KernelContext& c, const Tensor& a, const Tensor& b);
+
+// The sum of two elements of lists; one that was not set counts as zero.
+Tensor sum_of_elements(const KernelContext& c, const Tensor& a, const Tensor& b) {
+  if (!a.is_valid()) return b;
+  if (!b.is_valid()) return a;
+  check_same_shape(c, a.shape(), b.shape());
+  if (a.dtype() == DType::kVariant) return sum_of_variants(c, a, b);
+  Tensor sum(a.dtype(), a.shape());
+  const Tensor* terms[] = {&a, &b};
+  add_blocks(terms, sum, adding_loop(c, a.dtype()), 0, sum.num_elements());
   return sum;
 }
 
-// Tensor lists add up element by element; one that is not set counts as zero.
-void add_lists(KernelContext& c) {
-  auto sum = std::make_shared<TensorList>(tensor_list(c, 0));
-  for (int i = 1; i < c.num_inputs(); ++i) {
-    const TensorList& other = tensor_list(c, i);
-    if (other.dtype != sum->dtype || other.elements.size() != sum->elements.size()) {
-      throw invalid_argument(c.node().op_name,
-                             ": tensor lists must have one dtype and length. Details: ", sum->dtype,
-                             " with ", sum->elements.size(), " elements and ", other.dtype, " with ",
-                             other.elements.size(), ".");
+// Variants are added where they are lists, element by element.
+Tensor sum_of_variants(const KernelContext& c, const Tensor& a, const Tensor& b) {
+  const auto list_in = [&](const Tensor& tensor) -> const TensorList& {
+    const auto* list = tensor.num_elements() == 1 && tensor.rank() == 0
+                           ? dynamic_cast<const TensorList*>(tensor.scalar<Variant>().value.get())
+                           : nullptr;
+    if (list == nullptr) {
+      throw invalid_argument(c.node().op_name, ": variants must be scalars that hold lists.");
     }
-    sum->element_shape = sum->element_shape.merge_with(other.element_shape);
-    for (std::size_t k = 0; k < sum->elements.size(); ++k) {
-      sum->elements[k] = add_elements(c, sum->elements[k], other.elements[k]);
-    }
+    return *list;
+  };
+  const TensorList& x = list_in(a);
+  const TensorList& y = list_in(b);
+  if (x.dtype != y.dtype || x.elements.size() != y.elements.size()) {
+    throw invalid_argument(
+        c.node().op_name,
+        ": lists must have the same dtype and length. Details: ", x.elements.size(), " of ",
+        x.dtype, " and ", y.elements.size(), " of ", y.dtype, ".");
   }
-  set_tensor_list(c, 0, std::move(sum));
+  auto sum = std::make_shared<TensorList>(x);
+  sum->element_shape = x.element_shape.merge_with(y.element_shape);
+  for (std::size_t i = 0; i < x.elements.size(); ++i) {
+    sum->elements[i] = sum_of_elements(c, x.elements[i], y.elements[i]);
+  }
+  return make_scalar(Variant{std::move(sum)});
 }
 
 void compute_add_n(KernelContext& c) {
-  if (c.input(0).dtype() == DType::kVariant) return add_lists(c);
   const Tensor& first = c.input(0);
-  const Shape shape = first.shape();
-  for (int i = 1; i < c.num_inputs(); ++i) {
-    if (c.input(i).shape() != shape) {
-      throw invalid_argument(c.node().op_name,
-                             ": all inputs must have the same shape. Details: ", "input 0 has ",
-                             shape, ", input ", i, " has ", c.input(i).shape(), ".");
-    }
-  }
-  if (c.num_inputs() == 1) return c.set_output(0, first);
-  const BinaryLoop loop = binary_loops<AccumulateOp>.find(first.dtype());
-  if (loop == nullptr) {
-    throw unimplemented(c.node().op_name, ": there is no kernel for dtype ", first.dtype(), ".");
-  }
-  // An input that is used twice must not be written over between.
+  std::vector<const Tensor*> terms;
+  // A term that occurs twice must not be written over between.
   bool alone = true;
-  for (int i = 1; i < c.num_inputs(); ++i) alone = alone && !c.input(i).shares_buffer_with(first);
+  for (int i = 0; i < c.num_inputs(); ++i) {
+    const Tensor& term = c.input(i);
+    check_same_shape(c, first.shape(), term.shape());
+    alone = alone && (i == 0 || !term.shares_buffer_with(first));
+    terms.push_back(&term);
+  }
+  if (terms.size() == 1) return c.set_output(0, first);
+  if (first.dtype() == DType::kVariant) {
+    Tensor sum = first;
+    for (const Tensor* term : std::span(terms).subspan(1)) sum = sum_of_variants(c, sum, *term);
+    return c.set_output(0, std::move(sum));
+  }
+  const BinaryLoop loop = adding_loop(c, first.dtype());
+  const Shape shape = first.shape();
   Tensor& sum = alone ? c.output_in_place(0, 0, shape) : c.output(0, shape);
-  const double cost_ns = AccumulateOp::kCost * c.num_inputs();
+  const double cost_ns = AddendOp::kCost * static_cast<double>(terms.size());
   c.parallel_for(sum.num_elements(), cost_ns, [&](std::int64_t begin, std::int64_t end) {
-    add_blocks(c, sum, loop, begin, end);
+    add_blocks(terms, sum, loop, begin, end);
   });
 }
 

@@ -188,13 +188,14 @@ struct ReciprocalGradOp {
   }
 };
 
+// The two that follow do not conjugate: TensorFlow's gradients of complex numbers do it before.
+
 struct SigmoidGradOp {
   using Types = WideFields;
   static constexpr double kCost = 0.4;
   template <class T>
   static T apply(T y, T dy) {
-    const T c = conjugate(y);
-    return multiply(multiply(dy, c), T(1) - c);
+    return multiply(multiply(dy, y), T(1) - y);
   }
 };
 
@@ -203,8 +204,7 @@ struct TanhGradOp {
   static constexpr double kCost = 0.4;
   template <class T>
   static T apply(T y, T dy) {
-    const T c = conjugate(y);
-    return multiply(dy, T(1) - multiply(c, c));
+    return multiply(dy, T(1) - multiply(y, y));
   }
 };
 
