@@ -36,6 +36,7 @@ OpFamily image_ops();
 OpFamily linalg_ops();
 OpFamily linalg_band_ops();
 OpFamily linalg_diag_ops();
+OpFamily linalg_einsum_ops();
 OpFamily linalg_matmul_ops();
 OpFamily math_arithmetic_ops();
 OpFamily math_bincount_ops();
@@ -127,6 +128,7 @@ const OpRegistry& builtin_ops() {
         linalg_ops(),
         linalg_band_ops(),
         linalg_diag_ops(),
+        linalg_einsum_ops(),
         linalg_matmul_ops(),
         math_arithmetic_ops(),
         math_bincount_ops(),

@@ -8,11 +8,7 @@
 #include <tuple>
 #include <vector>
 
-#include <oneapi/dnnl/dnnl.hpp>
-
-// Of the OpenMP runtime that oneDNN uses; a setting of the calling thread.
-extern "C" void omp_set_num_threads(int);
-extern "C" int omp_get_max_threads(void);
+#include "ops/onednn_base.h"
 
 namespace hub::dnn {
 namespace {
@@ -30,27 +26,6 @@ constexpr std::array<std::int64_t, 7> kBlocks = {64, 32, 16, 8, 4, 2, 1};
 constexpr std::array<std::int64_t, 3> kBlocksOfGemm = {64, 16, 4};
 // More plans than that: a caller with ever new sizes.
 constexpr std::size_t kMaxPlans = 512;
-
-// While it lives, oneDNN works on the calling thread alone.
-class OneThread {
- public:
-  OneThread() : saved_(omp_get_max_threads()) {
-    if (saved_ != 1) omp_set_num_threads(1);
-  }
-  ~OneThread() {
-    if (saved_ != 1) omp_set_num_threads(saved_);
-  }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int saved_;
-};
-
-const dnnl::engine& cpu() {
-  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  return engine;
-}
 
 memory::desc matrix(std::int64_t rows, std::int64_t columns, std::int64_t row_stride,
                     std::int64_t column_stride) {
@@ -80,7 +55,7 @@ struct Plan {
   bool is_gemm = false;  // not one of the kernels for which any number of rows is the same
 
   explicit Plan(const Key& key) {
-    const OneThread one_thread;
+    const SingleThread single;
     a = matrix(key.rows, key.k, key.k, 1);
     // A dense panel of its own: where there is one panel, that is the whole row.
     c = matrix(key.rows, key.columns, key.n, 1);
@@ -93,7 +68,7 @@ struct Plan {
     }
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    description = dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, b, c), attributes, cpu());
+    description = dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, b, c), attributes, engine());
     primitive = dnnl::matmul(description);
     b = description.weights_desc();
     is_gemm = std::string_view(description.impl_info_str()).find("brg") != 0;
@@ -239,13 +214,13 @@ class Run {
 
   static void execute(const Plan& plan, const float* a, const void* b, float* c, Scratch& scratch) {
     const memory::desc scratch_desc = plan.description.scratchpad_desc();
-    thread_local dnnl::stream stream(cpu());
+    thread_local dnnl::stream stream(engine());
     plan.primitive.execute(
-        stream,
-        {{DNNL_ARG_SRC, memory(plan.a, cpu(), const_cast<float*>(a))},
-         {DNNL_ARG_WEIGHTS, memory(plan.b, cpu(), const_cast<void*>(b))},
-         {DNNL_ARG_DST, memory(plan.c, cpu(), c)},
-         {DNNL_ARG_SCRATCHPAD, memory(scratch_desc, cpu(), scratch.get(scratch_desc.get_size()))}});
+        stream, {{DNNL_ARG_SRC, memory(plan.a, engine(), const_cast<float*>(a))},
+                 {DNNL_ARG_WEIGHTS, memory(plan.b, engine(), const_cast<void*>(b))},
+                 {DNNL_ARG_DST, memory(plan.c, engine(), c)},
+                 {DNNL_ARG_SCRATCHPAD,
+                  memory(scratch_desc, engine(), scratch.get(scratch_desc.get_size()))}});
   }
 
   MatmulShape shape_;
@@ -263,7 +238,7 @@ void Matmul::multiply(KernelContext& context, const MatmulShape& shape,
   const Run run(shape, right, [&](const Key& key) { return plans_->find(key); });
   const auto units = run.units() * static_cast<std::int64_t>(batch.size());
   context.parallel_for(units, run.unit_cost_ns(), [&](std::int64_t begin, std::int64_t end) {
-    const OneThread one_thread;
+    const SingleThread single;
     Scratch scratch, padding;
     for (std::int64_t i = begin; i < end; ++i) {
       const MatmulOperands& operands = batch[static_cast<std::size_t>(i / run.units())];
@@ -298,15 +273,15 @@ std::shared_ptr<const PackedMatrix> Matmul::pack(KernelContext& context, const f
   }
   context.parallel_for(
       panels, static_cast<double>(shape.k * kPanel), [&](std::int64_t begin, std::int64_t end) {
-        const OneThread one_thread;
-        dnnl::stream stream(cpu());
+        const SingleThread single;
+        dnnl::stream stream(engine());
         for (std::int64_t panel = begin; panel < end; ++panel) {
           const std::int64_t width = panel_width(shape.n, panel);
           const float* start = b + panel * kPanel * (shape.b_transposed ? shape.k : 1);
           const auto from_desc = shape.b_transposed ? matrix(shape.k, width, 1, shape.k)
                                                     : matrix(shape.k, width, shape.n, 1);
-          memory from(from_desc, cpu(), const_cast<float*>(start));
-          memory to(plans[static_cast<std::size_t>(panel)]->b, cpu(),
+          memory from(from_desc, engine(), const_cast<float*>(start));
+          memory to(plans[static_cast<std::size_t>(panel)]->b, engine(),
                     packed->panels[static_cast<std::size_t>(panel)]);
           dnnl::reorder(from, to).execute(stream, from, to);
         }
@@ -321,7 +296,7 @@ void Matmul::multiply(KernelContext& context, std::int64_t m, const float* a, co
   const Run run({m, b.k, b.n, false}, Right::kPacked,
                 [&](const Key& key) { return plans_->find(key); });
   context.parallel_for(run.units(), run.unit_cost_ns(), [&](std::int64_t begin, std::int64_t end) {
-    const OneThread one_thread;
+    const SingleThread single;
     Scratch scratch, padding;
     const auto b_of = [&](std::int64_t panel) { return b.panels[static_cast<std::size_t>(panel)]; };
     for (std::int64_t i = begin; i < end; ++i) run.unit(i, a, c, b_of, scratch, padding);

@@ -42,9 +42,6 @@ const ReduceLoops& find_loops(TypeList<Ts...> types, DType dtype) {
   return *loops;
 }
 
-const ReduceLoops& sum_loops(DType t) {
-  return find_loops<reduction::Sum>(WrappingNumbers{}, wrapping_dtype(t));
-}
 const ReduceLoops& prod_loops(DType t) {
   return find_loops<reduction::Prod>(WrappingNumbers{}, wrapping_dtype(t));
 }
@@ -162,6 +159,10 @@ constexpr OpDef kOps[] = {
 };
 
 }  // namespace
+
+const ReduceLoops& sum_loops(DType dtype) {
+  return find_loops<reduction::Sum>(WrappingNumbers{}, wrapping_dtype(dtype));
+}
 
 OpFamily reduce_ops() { return kOps; }
 

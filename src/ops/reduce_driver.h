@@ -42,6 +42,9 @@ struct ReduceAxes {
 // range or given twice.
 ReduceAxes reduce_axes(const KernelContext& context, const Shape& input, int axes_input);
 
+// The sum's loops; of any number type.
+const ReduceLoops& sum_loops(DType dtype);
+
 // Fills `output`, which has as many elements as the kept axes.
 void reduce(KernelContext& context, const ReduceLoops& loops, const Tensor& input,
             const std::vector<bool>& reduced, Tensor& output);
