@@ -46,8 +46,8 @@ OpFamily math_compare_ops();
 OpFamily math_complex_ops();
 OpFamily math_division_ops();
 OpFamily math_fft_ops();
-OpFamily math_quantize_dequantize_ops();
 OpFamily math_quantize_ops();
+OpFamily math_quantize_dequantize_ops();
 OpFamily math_requantize_ops();
 OpFamily math_special_ops();
 OpFamily math_sum_ops();
@@ -70,6 +70,15 @@ OpFamily nn_norm_ops();
 OpFamily nn_rnn_ops();
 OpFamily nn_softmax_ops();
 OpFamily random_ops();
+OpFamily random_binomial_ops();
+OpFamily random_box_ops();
+OpFamily random_gamma_ops();
+OpFamily random_multinomial_ops();
+OpFamily random_poisson_ops();
+OpFamily random_shuffle_ops();
+OpFamily random_stateful_ops();
+OpFamily random_stateless_ops();
+OpFamily random_truncated_ops();
 OpFamily reduce_ops();
 OpFamily reduce_arg_ops();
 OpFamily reduce_bincount_ops();
@@ -138,8 +147,8 @@ const OpRegistry& builtin_ops() {
         math_complex_ops(),
         math_division_ops(),
         math_fft_ops(),
-        math_quantize_dequantize_ops(),
         math_quantize_ops(),
+        math_quantize_dequantize_ops(),
         math_requantize_ops(),
         math_special_ops(),
         math_sum_ops(),
@@ -162,6 +171,15 @@ const OpRegistry& builtin_ops() {
         nn_rnn_ops(),
         nn_softmax_ops(),
         random_ops(),
+        random_binomial_ops(),
+        random_box_ops(),
+        random_gamma_ops(),
+        random_multinomial_ops(),
+        random_poisson_ops(),
+        random_shuffle_ops(),
+        random_stateful_ops(),
+        random_stateless_ops(),
+        random_truncated_ops(),
         reduce_ops(),
         reduce_arg_ops(),
         reduce_bincount_ops(),

@@ -22,10 +22,12 @@ class Philox {
   std::uint64_t counter_low() const { return low_; }
   std::uint64_t counter_high() const { return high_; }
 
-  // Moves on by `blocks`.
+  // Moves on by `blocks`. (Where the upper half of `blocks` overflows, TensorFlow loses the
+  // carry, and so does this.)
   void skip(std::uint64_t blocks) {
     low_ += blocks;
-    if (low_ < blocks) ++high_;
+    const bool lost = high_half(blocks) == UINT32_MAX && low_half(low_) < low_half(blocks);
+    if (low_ < blocks && !lost) ++high_;
   }
   Philox skipped(std::uint64_t blocks) const {
     Philox moved = *this;
@@ -69,7 +71,11 @@ class Philox {
 // One 32-bit sample after the other.
 class PhiloxSamples {
  public:
-  explicit PhiloxSamples(const Philox& start) : generator_(start) {}
+  // `left_out`: how many samples to leave out first.
+  explicit PhiloxSamples(const Philox& start, std::uint64_t left_out = 0)
+      : generator_(start.skipped(left_out / 4)) {
+    for (std::uint64_t i = 0; i < left_out % 4; ++i) next();
+  }
   std::uint32_t next() {
     if (used_ == block_.size()) {
       block_ = generator_.next();
@@ -77,8 +83,6 @@ class PhiloxSamples {
     }
     return block_[used_++];
   }
-  // Leaves out whole blocks: TensorFlow's adapter keeps what is left of the current one.
-  void skip_blocks(std::uint64_t blocks) { generator_.skip(blocks); }
 
  private:
   Philox generator_;

@@ -1,10 +1,10 @@
 // Random numbers from the stream of a node: uniform and normal ones.
 
+#include <random>
+
 #include "ops/random_distributions.h"
 #include "ops/random_stream.h"
 #include "tensor/dispatch.h"
-
-#include <random>
 
 namespace hub {
 
@@ -32,10 +32,12 @@ Shape random_shape_input(const KernelContext& context, int input) {
   return shape_input(context, input, "the shape");
 }
 
-Shapes shape_from_input_0(ShapeContext& c) {
-  c.with_rank(0, 1);
-  return {c.input_as_shape(0)};
+Shapes shape_from_input(ShapeContext& c, int input) {
+  c.with_rank(input, 1);
+  return {c.input_as_shape(input)};
 }
+
+Shapes shape_from_input_0(ShapeContext& c) { return shape_from_input(c, 0); }
 
 namespace {
 

@@ -10,8 +10,7 @@
 
 namespace hub {
 
-// How many samples are set apart for each output of a kernel, however many it uses.
-inline constexpr std::uint64_t kSamplesPerOutput = 256;
+inline constexpr std::uint64_t kBlocksPerOutput = 256;
 
 // Goes on from run to run. Thread-safe.
 class RandomStream final : public Resource {
@@ -24,8 +23,9 @@ class RandomStream final : public Resource {
     generator_.skip(blocks);
     return start;
   }
+  // The same for an op that sets 256 blocks apart for each output, however many it uses.
   Philox reserve_outputs(std::int64_t outputs) {
-    return reserve(static_cast<std::uint64_t>(outputs) * kSamplesPerOutput);
+    return reserve(static_cast<std::uint64_t>(outputs) * kBlocksPerOutput);
   }
 
  private:
@@ -52,7 +52,15 @@ class RandomKernel : public Kernel {
 // A shape as an input: a vector. Errors: INVALID_ARGUMENT.
 Shape random_shape_input(const KernelContext& context, int input);
 
+// The generators of ops without a state. Errors: INVALID_ARGUMENT for seeds, keys, counters or
+// algorithms that are none.
+Philox generator_of_seed(const KernelContext& context, int seed_input);
+Philox generator_of_key(const KernelContext& context, int key_input, int counter_input,
+                        int alg_input);
+
 // The output's shape is the value of input 0.
 Shapes shape_from_input_0(ShapeContext& c);
+// The same for any input.
+Shapes shape_from_input(ShapeContext& c, int input);
 
 }  // namespace hub
