@@ -45,11 +45,12 @@ class Collector {
     const std::string node_name = without_output(definition.variable_name);
     const NodeDef& node = find_node(node_name);
     VariablePart part{.node = node_name};
-    ModelVariable variable{
-        .name = node_name,
-        .dtype = dtype_of_node(node),
-        .shape = shape_of_node(node),
-        .trainable = definition.trainable || trainable_.contains(definition.variable_name)};
+    const bool is_collected = trainable_.contains(definition.variable_name);
+    ModelVariable variable{.name = node_name,
+                           .dtype = dtype_of_node(node),
+                           .shape = shape_of_node(node),
+                           .trainable = definition.trainable || is_collected,
+                           .in_trainable_collection = is_collected};
     if (definition.slice) {
       const SaveSliceInfo& slice = *definition.slice;
       variable.name = slice.full_name;
@@ -60,7 +61,8 @@ class Collector {
     }
     const auto [entry, is_new] = variables_.try_emplace(variable.name, variable);
     if (!is_new) check_same(entry->second, variable, definition.slice.has_value());
-    entry->second.trainable = entry->second.trainable || variable.trainable;
+    entry->second.trainable |= variable.trainable;
+    entry->second.in_trainable_collection |= variable.in_trainable_collection;
     entry->second.parts.push_back(std::move(part));
   }
 

@@ -23,7 +23,8 @@ struct ModelVariable {
   DType dtype = DType::kInvalid;
   PartialShape shape;
   bool trainable = false;  // as it says of itself (older files do not), or a collection says
-  std::vector<VariablePart> parts;  // by offset; empty for the variables of an object graph
+  bool in_trainable_collection = false;  // a trainable module makes it trainable
+  std::vector<VariablePart> parts;       // by offset; empty for the variables of an object graph
   bool is_partitioned() const { return !parts.empty() && !parts.front().offset.empty(); }
 };
 
