@@ -8,6 +8,7 @@
 #include "graph/op.h"
 #include "graph/shape_rules.h"
 #include "ops/kernel.h"
+#include "ops/sparse_tensor.h"
 #include "tensor/dispatch.h"
 
 namespace hub {
@@ -25,17 +26,6 @@ T* elements(Tensor& tensor) {
 
 std::int64_t index_at(const Tensor& indices, std::int64_t i) {
   return indices.dtype() == DType::kInt32 ? indices.data<std::int32_t>()[i] : indices.data<std::int64_t>()[i];
-}
-
-void check_rank(const KernelContext& context, int input, int rank, std::string_view what) {
-  if (context.input(input).rank() != rank) {
-    throw invalid_argument(context.node().op_name, ": ", what, " must have rank ", rank, ". Details: its shape is ",
-                           context.input(input).shape(), ".");
-  }
-}
-
-void check_sizes(const KernelContext& context, std::int64_t a, std::int64_t b, std::string_view what) {
-  if (a != b) throw invalid_argument(context.node().op_name, ": ", what, " must agree. Details: ", a, " and ", b, ".");
 }
 
 struct ToDense {
@@ -315,7 +305,8 @@ Shapes sparse_reshape_shape(ShapeContext& c) {
   return {PartialShape{indices.dim(0), new_shape.dim(0)}, new_shape};
 }
 
-// Entries in the order of their indices, equal ones as they came.
+// Entries in the order of their indices, equal ones as they came. Indices may lie outside of
+// the shape.
 void sparse_reorder(KernelContext& context) {
   const Tensor& indices = context.input(0);
   const Tensor& values = context.input(1);
@@ -326,26 +317,14 @@ void sparse_reorder(KernelContext& context) {
   const std::int64_t rank = indices.dim(1);
   check_sizes(context, rank, context.input(2).dim(0), "the coordinates of an index and the size of input_shape");
   const std::int64_t* index = indices.data<std::int64_t>();
-  const std::int64_t* sizes = context.input(2).data<std::int64_t>();
-  for (std::int64_t i = 0; i < indices.num_elements(); ++i) {
-    if (index[i] < 0 || index[i] >= sizes[i % rank]) {
-      throw invalid_argument("SparseReorder: an index is out of bounds. Details: indices[", i / rank, ",", i % rank, "] = ",
-                             index[i], " is not in [0, ", sizes[i % rank], ").");
-    }
-  }
-  std::vector<std::int64_t> order(static_cast<std::size_t>(values.dim(0)));
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, [&](std::int64_t a, std::int64_t b) {
-    return std::lexicographical_compare(index + a * rank, index + (a + 1) * rank, index + b * rank, index + (b + 1) * rank);
-  });
+  std::vector<std::int64_t> axes(static_cast<std::size_t>(rank));
+  std::iota(axes.begin(), axes.end(), 0);
+  const std::vector<std::int64_t> order = sorted_entries(index, values.dim(0), rank, axes);
   std::int64_t* out_index = context.output(0, indices.shape()).mutable_data<std::int64_t>();
-  Tensor& result = context.output(1, values.shape());
-  dispatch_by_size(values.dtype(), [&]<class T>() {
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      std::copy_n(index + order[i] * rank, rank, out_index + static_cast<std::int64_t>(i) * rank);
-      elements<T>(result)[i] = elements<T>(values)[order[i]];
-    }
-  });
+  for (const std::int64_t entry : order) {
+    out_index = std::copy_n(index + entry * rank, rank, out_index);
+  }
+  gather_values(values, order, context.output(1, values.shape()));
 }
 
 Shapes sparse_reorder_shape(ShapeContext& c) { return {c.with_rank(0, 2), c.with_rank(1, 1)}; }
