@@ -54,6 +54,7 @@ OpFamily math_sum_ops();
 OpFamily math_transcendental_ops();
 OpFamily math_unary_ops();
 OpFamily nn_activation_ops();
+OpFamily nn_fused_conv_ops();
 OpFamily nn_avg_pool_ops();
 OpFamily nn_batch_norm_ops();
 OpFamily nn_bias_ops();
@@ -160,6 +161,7 @@ const OpRegistry& builtin_ops() {
         math_transcendental_ops(),
         math_unary_ops(),
         nn_activation_ops(),
+        nn_fused_conv_ops(),
         nn_avg_pool_ops(),
         nn_batch_norm_ops(),
         nn_bias_ops(),

@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "graph/shape_context.h"
+#include "ops/fusion.h"
 #include "graph/loops.h"
 #include "runtime/folding.h"
 #include "runtime/loop_kernel.h"
@@ -62,6 +63,7 @@ class Planner {
     find_kept_nodes();
     order_nodes();
     find_writers();
+    if (request_.passes) fuse();
     assign_slots();
     make_kernels();
     find_last_uses();
@@ -302,6 +304,40 @@ class Planner {
       output = node.inputs[0];
     }
     return false;
+  }
+
+  // Tries every fusion at every node, the last ones first: a pattern ends in its last node.
+  void fuse() {
+    const auto count = static_cast<std::size_t>(graph_.num_nodes());
+    std::vector<int> uses(count, 0);
+    std::vector<bool> others_used(count, false);
+    const auto use = [&](OutputId output) {
+      const auto node = static_cast<std::size_t>(output.node);
+      output.index == 0 ? void(++uses[node]) : void(others_used[node] = true);
+    };
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!kept_[i]) continue;
+      for (const OutputId input : graph_.node(static_cast<int>(i)).inputs) use(input);
+      for (const std::int32_t control : graph_.node(static_cast<int>(i)).control_inputs) {
+        others_used[static_cast<std::size_t>(control)] = true;
+      }
+    }
+    for (const OutputId fetch : fetches_) use(fetch);
+    for (const int target : targets_) others_used[static_cast<std::size_t>(target)] = true;
+    FusionGraph fusion_graph(graph_, std::move(uses), std::move(others_used), [this](OutputId output) { return is_stable(output); });
+    bool fused = false;
+    for (auto node = order_.rbegin(); node != order_.rend(); ++node) {
+      if (std::ranges::any_of(fetches_, [&](OutputId fetch) { return fetch.node == *node; })) continue;
+      for (const Fusion& fusion : builtin_fusions()) {
+        if (!fusion.apply(fusion_graph, *node)) continue;
+        fused = true;
+        break;
+      }
+    }
+    if (!fused) return;
+    find_kept_nodes();
+    order_.clear();
+    order_nodes();
   }
 
   bool is_session_constant(OutputId output) const {

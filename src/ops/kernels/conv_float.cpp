@@ -1,6 +1,7 @@
 #include "ops/kernels/conv_float.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "ops/kernels/conv_loops.h"
 
@@ -52,6 +53,27 @@ std::optional<std::pair<ConvShape, std::int64_t>> band_shape(const ConvShape& im
   return std::pair(band, begin);
 }
 
+// The epilogue, where oneDNN did not do it.
+void finish(KernelContext& c, const ConvShape& shape, const dnn::Epilogue& epilogue,
+            const float* bias, float* y) {
+  if (epilogue == dnn::Epilogue{}) return;
+  const std::int64_t channels = shape.out_channels;
+  const float lowest = epilogue.activation == dnn::Activation::kNone
+                           ? -std::numeric_limits<float>::infinity()
+                           : 0.0f;
+  const float highest = epilogue.activation == dnn::Activation::kRelu6
+                            ? 6.0f
+                            : std::numeric_limits<float>::infinity();
+  c.parallel_for(shape.batch * shape.out_pixels(), static_cast<double>(channels) * 0.5,
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = begin * channels; i < end * channels; ++i) {
+                     const float sum = epilogue.bias ? y[i] + bias[i % channels] : y[i];
+                     const float floored = sum < lowest ? lowest : sum;  // NaN stays
+                     y[i] = floored > highest ? highest : floored;
+                   }
+                 });
+}
+
 }  // namespace
 
 std::shared_ptr<const FloatConvolution::Plan> FloatConvolution::plan_for(
@@ -77,7 +99,7 @@ std::shared_ptr<const FloatConvolution::Plan> FloatConvolution::make_plan(
   if (kind_ == ConvKind::kForward) add_bands(*plan);
   if (plan->bands.empty()) {
     plan->primitives.clear();
-    if (auto whole = Convolution::create(kind_, image)) {
+    if (auto whole = Convolution::create(kind_, image, epilogue_)) {
       plan->bands.push_back({whole.get(), 0, 0});
       plan->primitives.push_back(std::move(whole));
     }
@@ -107,7 +129,7 @@ void FloatConvolution::add_bands(Plan& plan) const {
         static_cast<std::size_t>(std::find(shapes.begin(), shapes.end(), shape) - shapes.begin());
     if (index == shapes.size()) {
       const Convolution* like = plan.primitives.empty() ? nullptr : plan.primitives.front().get();
-      auto primitive = Convolution::create(kind_, shape, {}, like);
+      auto primitive = Convolution::create(kind_, shape, epilogue_, like);
       if (primitive == nullptr) return plan.bands.clear();
       shapes.push_back(shape);
       plan.primitives.push_back(std::move(primitive));
@@ -139,11 +161,13 @@ Tensor FloatConvolution::packed_filter(KernelContext& c, const Plan& plan,
 }
 
 void FloatConvolution::run(KernelContext& c, const ConvShape& shape, float* x, const Tensor& filter,
-                           float* y) const {
+                           float* y, const float* bias) const {
   const std::shared_ptr<const Plan> plan = plan_for(shape);
   if (plan->bands.empty()) {
-    if (kind_ == ConvKind::kForward)
-      return conv_forward_loops<float>(c, shape, x, filter.data<float>(), y);
+    if (kind_ == ConvKind::kForward) {
+      conv_forward_loops<float>(c, shape, x, filter.data<float>(), y);
+      return finish(c, shape, epilogue_, bias, y);
+    }
     return conv_backward_data_loops<float>(c, shape, filter.data<float>(), y, x);
   }
   Tensor packed = packed_filter(c, *plan, filter);
@@ -156,7 +180,7 @@ void FloatConvolution::run(KernelContext& c, const ConvShape& shape, float* x, c
     Tensor scratch = bytes(c, plan->scratch_bytes);
     for (std::int64_t i = begin; i < end; ++i) {
       const Band& band = plan->bands[static_cast<std::size_t>(i % bands)];
-      band.primitive->run(x + i / bands * in_size + band.in_offset, weights, nullptr,
+      band.primitive->run(x + i / bands * in_size + band.in_offset, weights, bias,
                           y + i / bands * out_size + band.out_offset, scratch.mutable_raw_data());
     }
   });

@@ -1,0 +1,62 @@
+#pragma once
+
+// Fusions: patterns of nodes that one node computes faster. An entry stands in the file of
+// its family; the planner applies all of them where passes are on.
+
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "graph/graph_data.h"
+
+namespace hub {
+
+// The planner's graph as a fusion sees it.
+class FusionGraph {
+ public:
+  // `uses` counts the readers of each node's output 0, fetches too; `others_used` says that
+  // another output or a control edge of the node is used.
+  FusionGraph(GraphData& graph, std::vector<int> uses, std::vector<bool> others_used,
+              std::function<bool(OutputId)> is_stable)
+      : graph_(graph),
+        uses_(std::move(uses)),
+        others_used_(std::move(others_used)),
+        is_stable_(std::move(is_stable)) {}
+
+  const GraphData& graph() const { return graph_; }
+  const Node& node(int index) const { return graph_.node(index); }
+  // True where nothing but one reader of output 0 needs the node, and it waits for nothing.
+  bool is_private(int index) const {
+    const auto i = static_cast<std::size_t>(index);
+    return i < uses_.size() && uses_[i] == 1 && !others_used_[i] && graph_.node(index).control_inputs.empty();
+  }
+  // True where only output 0 of the node is needed.
+  bool only_first_output(int index) const {
+    const auto i = static_cast<std::size_t>(index);
+    return i < others_used_.size() && !others_used_[i];
+  }
+  // A constant, or a variable that nothing in the plan writes.
+  bool is_stable(OutputId output) const { return is_stable_(output); }
+
+  // Puts a node of `op` in the place of `root`: it gets the name, output 0's fact and the
+  // control inputs. Errors: INTERNAL where there is no such op.
+  void replace(int root, std::string_view op, std::vector<OutputId> inputs, AttrMap attrs);
+
+ private:
+  GraphData& graph_;
+  std::vector<int> uses_;
+  std::vector<bool> others_used_;
+  std::function<bool(OutputId)> is_stable_;
+};
+
+struct Fusion {
+  std::string_view name;
+  // Looks whether the pattern ends in node `root`; replaces it and says true if so.
+  bool (*apply)(FusionGraph& graph, int root);
+};
+
+// All fusions of this library, in the order in which they are tried.
+std::span<const Fusion> builtin_fusions();
+
+}  // namespace hub

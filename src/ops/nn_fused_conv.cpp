@@ -1,0 +1,190 @@
+// A convolution with what follows it, in one: bias or batch normalisation, and Relu or Relu6.
+// Batch normalisation of inference is folded into filter and bias, which are made anew only
+// when a variable that they come from was written.
+
+#include <cmath>
+
+#include "ops/fusion.h"
+#include "ops/nn_conv.h"
+
+namespace hub {
+namespace {
+
+constexpr std::string_view kFusedOp = "_FusedConv2D";
+
+dnn::Activation activation_of(const KernelInit& init) {
+  const auto& name = init.attr<std::string>("activation");
+  return name == "Relu" ? dnn::Activation::kRelu : name == "Relu6" ? dnn::Activation::kRelu6 : dnn::Activation::kNone;
+}
+
+class FusedConvKernel final : public Kernel {
+ public:
+  explicit FusedConvKernel(const KernelInit& init)
+      : attrs_(conv_attrs(init, 2, init.attr<bool>("depthwise"))),
+        batch_norm_(init.attr<bool>("batch_norm")),
+        epsilon_(init.attr<float>("epsilon")),
+        convolution_(dnn::ConvKind::kForward, true, {.bias = true, .activation = activation_of(init)}) {}
+
+  void compute(KernelContext& c) const override {
+    const Tensor& x = c.input(0);
+    const dnn::ConvShape shape = conv_shape(c.node().op_name, attrs_, x.shape(), c.input(1).shape());
+    Tensor& y = c.output(0, conv_output(shape));
+    if (y.num_elements() == 0) return;
+    const Derived derived = derive(c, shape);
+    convolution_.run(c, shape, const_cast<float*>(x.data<float>()), derived.filter, y.mutable_data<float>(),
+                     derived.bias.data<float>());
+  }
+
+ private:
+  // Filter and bias, and the tensors that they were made of.
+  struct Derived {
+    std::vector<Tensor> from;
+    Tensor filter;
+    Tensor bias;
+  };
+
+  Derived derive(KernelContext& c, const dnn::ConvShape& shape) const {
+    const std::lock_guard lock(mutex_);
+    if (!is_derived_from_inputs(c)) {
+      Derived fresh;
+      for (int i = 1; i < c.num_inputs(); ++i) {
+        fresh.from.push_back(c.input(i));
+        c.input(i).buffer()->pin();
+      }
+      check_arguments(c, shape);
+      if (batch_norm_) {
+        fold_batch_norm(fresh, shape);
+      } else {
+        fresh.filter = fresh.from[0];
+        fresh.bias = fresh.from[1];
+      }
+      derived_ = std::move(fresh);
+    }
+    return derived_;
+  }
+
+  bool is_derived_from_inputs(const KernelContext& c) const {
+    if (derived_.from.empty()) return false;
+    for (int i = 1; i < c.num_inputs(); ++i) {
+      if (derived_.from[static_cast<std::size_t>(i - 1)].raw_data() != c.input(i).raw_data()) return false;
+    }
+    return true;
+  }
+
+  void check_arguments(const KernelContext& c, const dnn::ConvShape& shape) const {
+    for (int i = 2; i < c.num_inputs(); ++i) {
+      const Shape& argument = c.input(i).shape();
+      if (argument.rank() == 1 && argument.dim(0) == shape.out_channels) continue;
+      throw invalid_argument(batch_norm_ ? "FusedBatchNorm" : "BiasAdd", ": there must be one value for each of ", shape.out_channels,
+                             " channels. Details: input ", i - 1, " has shape ", argument, ".");
+    }
+  }
+
+  // y = (conv(x) - mean) * factor + offset, with factor = scale / sqrt(variance + epsilon).
+  void fold_batch_norm(Derived& derived, const dnn::ConvShape& shape) const {
+    const Tensor& filter = derived.from[0];
+    const float* scale = derived.from[1].data<float>();
+    const float* offset = derived.from[2].data<float>();
+    const float* mean = derived.from[3].data<float>();
+    const float* variance = derived.from[4].data<float>();
+    const auto channels = shape.out_channels;
+    derived.filter = Tensor(kFloat, filter.shape());
+    derived.bias = Tensor(kFloat, Shape{channels});
+    std::vector<float> factors(static_cast<std::size_t>(channels));
+    for (std::int64_t i = 0; i < channels; ++i) {
+      const float factor = scale[i] / std::sqrt(variance[i] + epsilon_);
+      factors[static_cast<std::size_t>(i)] = factor;
+      derived.bias.mutable_data<float>()[i] = offset[i] - mean[i] * factor;
+    }
+    // The output channel is the filter's last index; depthwise, its last two.
+    const float* from = filter.data<float>();
+    float* to = derived.filter.mutable_data<float>();
+    for (std::int64_t i = 0; i < filter.num_elements(); ++i) to[i] = from[i] * factors[static_cast<std::size_t>(i % channels)];
+  }
+
+  ConvAttrs attrs_;
+  bool batch_norm_;
+  float epsilon_;
+  FloatConvolution convolution_;
+  mutable std::mutex mutex_;
+  mutable Derived derived_;
+};
+
+Shapes fused_shape(ShapeContext& c) { return conv_shape_rule(c, 2, c.attr<bool>("depthwise")); }
+
+constexpr OpDef kOps[] = {
+    {.name = kFusedOp,
+     .inputs = "input: T, filter: T, args: num_args * T",
+     .outputs = "output: T",
+     .attrs = "T: {float}; num_args: int >= 1; strides: list(int); padding: {'SAME', 'VALID', 'EXPLICIT'}; "
+              "explicit_paddings: list(int) = []; data_format: {'NHWC'} = 'NHWC'; "
+              "dilations: list(int) = [1, 1, 1, 1]; depthwise: bool = false; batch_norm: bool = false; "
+              "epsilon: float = 0.0; activation: string = ''",
+     .shape = fused_shape,
+     .kernel = make_kernel<FusedConvKernel>,
+     .differentiable = Differentiable::kRefused},
+};
+
+bool has_string(const Node& node, std::string_view attr, std::string_view value) {
+  const auto found = node.attrs.find(attr);
+  if (found == node.attrs.end()) return false;
+  const auto* text = std::get_if<std::string>(&found->second.value);
+  return text != nullptr && *text == value;
+}
+
+bool is_float_convolution(const FusionGraph& g, int index) {
+  const Node& node = g.node(index);
+  return (node.op_name == "Conv2D" || node.op_name == "DepthwiseConv2dNative") && node.outputs[0].dtype == kFloat &&
+         has_string(node, "data_format", "NHWC") && g.is_private(index) && g.is_stable(node.inputs[1]);
+}
+
+bool is_inference_batch_norm(const Node& node) {
+  if (!node.op_name.starts_with("FusedBatchNorm") || node.outputs.size() < 5 || node.outputs[0].dtype != kFloat) return false;
+  const auto training = node.attrs.find("is_training");
+  if (training == node.attrs.end() || !has_string(node, "data_format", "NHWC")) return false;
+  const bool* value = std::get_if<bool>(&training->second.value);
+  return value != nullptr && !*value;
+}
+
+// conv -> BiasAdd or FusedBatchNorm (inference) [-> Relu or Relu6]
+bool fuse_convolution(FusionGraph& g, int root) {
+  int cursor = root;
+  AttrMap attrs;
+  const std::string& last = g.node(root).op_name;
+  if (last == "Relu" || last == "Relu6") {
+    const OutputId input = g.node(root).inputs[0];
+    if (input.index != 0 || g.node(root).outputs[0].dtype != kFloat) return false;
+    attrs["activation"] = AttrValue(last);
+    cursor = input.node;
+    if (!g.is_private(cursor)) return false;
+  }
+  const Node& affine = g.node(cursor);
+  const bool batch_norm = is_inference_batch_norm(affine);
+  const bool bias = affine.op_name == "BiasAdd" && has_string(affine, "data_format", "NHWC");
+  if ((!batch_norm && !bias) || !g.only_first_output(cursor)) return false;
+  const OutputId conv_output = affine.inputs[0];
+  if (conv_output.index != 0 || !is_float_convolution(g, conv_output.node)) return false;
+  const Node& conv = g.node(conv_output.node);
+  std::vector<OutputId> inputs = conv.inputs;
+  for (std::size_t i = 1; i < affine.inputs.size(); ++i) {
+    if (!g.is_stable(affine.inputs[i])) return false;
+    inputs.push_back(affine.inputs[i]);
+  }
+  for (const std::string_view name : {"strides", "padding", "explicit_paddings", "dilations", "data_format"}) {
+    if (const auto found = conv.attrs.find(name); found != conv.attrs.end()) attrs[std::string(name)] = found->second;
+  }
+  attrs["depthwise"] = AttrValue(conv.op_name != "Conv2D");
+  attrs["batch_norm"] = AttrValue(batch_norm);
+  if (batch_norm) attrs["epsilon"] = affine.attrs.at("epsilon");
+  g.replace(root, kFusedOp, std::move(inputs), std::move(attrs));
+  return true;
+}
+
+}  // namespace
+
+extern const Fusion kConvolutionFusion;
+const Fusion kConvolutionFusion = {"convolution", fuse_convolution};
+
+OpFamily nn_fused_conv_ops() { return kOps; }
+
+}  // namespace hub
