@@ -95,6 +95,7 @@ OpFamily sparse_reduce_ops();
 OpFamily state_ref_ops();
 OpFamily state_ref_flow_ops();
 OpFamily state_resource_ops();
+OpFamily state_save_ops();
 OpFamily state_scatter_ops();
 OpFamily state_scatter_nd_ops();
 OpFamily state_slice_ops();
@@ -202,6 +203,7 @@ const OpRegistry& builtin_ops() {
         state_ref_ops(),
         state_ref_flow_ops(),
         state_resource_ops(),
+        state_save_ops(),
         state_scatter_ops(),
         state_scatter_nd_ops(),
         state_slice_ops(),
