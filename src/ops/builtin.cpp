@@ -87,10 +87,15 @@ OpFamily reduce_scan_ops();
 OpFamily reduce_segment_ops();
 OpFamily reduce_sparse_segment_ops();
 OpFamily sparse_ops();
+OpFamily sparse_sets_ops();
+OpFamily sparse_serialize_ops();
+OpFamily sparse_parse_ops();
 OpFamily sparse_combine_ops();
 OpFamily sparse_math_ops();
 OpFamily sparse_matmul_ops();
 OpFamily sparse_merge_ops();
+OpFamily sparse_ragged_ops();
+OpFamily sparse_ragged_dense_ops();
 OpFamily sparse_reduce_ops();
 OpFamily state_ref_ops();
 OpFamily state_ref_flow_ops();
@@ -195,10 +200,15 @@ const OpRegistry& builtin_ops() {
         reduce_segment_ops(),
         reduce_sparse_segment_ops(),
         sparse_ops(),
+        sparse_sets_ops(),
+        sparse_serialize_ops(),
+        sparse_parse_ops(),
         sparse_combine_ops(),
         sparse_math_ops(),
         sparse_matmul_ops(),
         sparse_merge_ops(),
+        sparse_ragged_ops(),
+        sparse_ragged_dense_ops(),
         sparse_reduce_ops(),
         state_ref_ops(),
         state_ref_flow_ops(),
