@@ -267,29 +267,69 @@ void write_graph(const GraphDef& graph, pb::GraphDef& message) {
 
 namespace {
 
-template <class Parse>
-GraphDef parse_graph_with(Parse parse, std::string_view place, const ParseLimits& limits) {
-  Arena arena;
-  auto& message = *Arena::CreateMessage<pb::GraphDef>(&arena);
-  parse(message);
-  SplatBudget budget(limits);
-  return with_context([&] { return read_graph(message, budget); },
-                      [&] { return cat("in ", place); });
+// Parses each piece into a message that lives only until the next one.
+template <class Message, class Read>
+void read_each(const std::vector<std::string_view>& pieces, std::string_view what, Read read) {
+  constexpr std::size_t kBlockBytes = std::size_t{64} << 10;
+  const auto block = std::make_unique_for_overwrite<char[]>(kBlockBytes);
+  google::protobuf::ArenaOptions options;
+  options.initial_block = block.get();
+  options.initial_block_size = kBlockBytes;
+  Arena arena(options);
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    auto& message = *Arena::CreateMessage<Message>(&arena);
+    with_context([&] { parse_binary(message, pieces[i], what, ""); },
+                 [&] { return cat("in the ", what, " with the index ", i); });
+    read(message);
+    arena.Reset();
+  }
+}
+
+FunctionLibrary read_library(const std::vector<std::string_view>& pieces, SplatBudget& budget) {
+  FieldPieces functions = {.number = pb::FunctionDefLibrary::kFunctionFieldNumber};
+  pb::FunctionDefLibrary rest;
+  for (const std::string_view bytes : pieces) {
+    split_fields(bytes, {&functions, 1}, rest, "FunctionDefLibrary", "");
+  }
+  FunctionLibrary library = read_library(rest, budget);
+  library.functions.reserve(functions.pieces.size());
+  read_each<pb::FunctionDef>(functions.pieces, "FunctionDef", [&](pb::FunctionDef& message) {
+    library.functions.push_back(read_function(message, budget));
+  });
+  return library;
 }
 
 }  // namespace
 
+GraphDef read_graph(const std::vector<std::string_view>& pieces, SplatBudget& budget) {
+  FieldPieces fields[] = {{.number = pb::GraphDef::kNodeFieldNumber},
+                          {.number = pb::GraphDef::kLibraryFieldNumber}};
+  pb::GraphDef rest;
+  for (const std::string_view bytes : pieces) split_fields(bytes, fields, rest, "GraphDef", "");
+  GraphDef graph = read_graph(rest, budget);
+  graph.nodes.reserve(fields[0].pieces.size());
+  read_each<pb::NodeDef>(fields[0].pieces, "NodeDef", [&](pb::NodeDef& message) {
+    graph.nodes.push_back(read_node(message, budget));
+  });
+  if (!fields[1].pieces.empty()) graph.library = read_library(fields[1].pieces, budget);
+  return graph;
+}
+
 GraphDef parse_graph_def(std::string_view bytes, std::string_view place,
                          const ParseLimits& limits) {
-  return parse_graph_with(
-      [&](pb::GraphDef& message) { parse_binary(message, bytes, "GraphDef", place); }, place,
-      limits);
+  SplatBudget budget(limits);
+  return with_context([&] { return read_graph({bytes}, budget); },
+                      [&] { return cat("in ", place); });
 }
 
 GraphDef parse_graph_def_text(std::string_view text, std::string_view place,
                               const ParseLimits& limits) {
-  return parse_graph_with(
-      [&](pb::GraphDef& message) { parse_text(message, text, "GraphDef", place); }, place, limits);
+  Arena arena;
+  auto& message = *Arena::CreateMessage<pb::GraphDef>(&arena);
+  parse_text(message, text, "GraphDef", place);
+  SplatBudget budget(limits);
+  return with_context([&] { return read_graph(message, budget); },
+                      [&] { return cat("in ", place); });
 }
 
 std::vector<OpDefMessage> parse_op_list(std::string_view bytes, std::string_view place) {

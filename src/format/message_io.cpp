@@ -23,8 +23,9 @@ namespace {
 constexpr int kMaxNesting = 100;
 constexpr std::size_t kMaxMessageBytes = std::numeric_limits<std::int32_t>::max();
 
-std::string where(std::string_view place) {
-  return place.empty() ? std::string("in memory") : cat("in ", place);
+Error at_place(Error error, std::string_view place) {
+  if (!place.empty()) error.add_context(cat("in ", place));
+  return error;
 }
 
 // Reads one varint; false where there is none.
@@ -38,27 +39,67 @@ bool read_varint(std::string_view bytes, std::size_t& offset, std::uint64_t& val
   return false;
 }
 
+// One field of a message: where it is, and its contents where it is a string or message.
+struct Field {
+  std::size_t begin = 0;
+  std::uint64_t number = 0;
+  bool has_contents = false;
+  std::string_view contents;
+};
+
+// Reads the field at `offset` and moves behind it; false where it is broken.
+bool read_field(std::string_view bytes, std::size_t& offset, Field& field) {
+  field = {.begin = offset, .contents = {}};
+  std::uint64_t tag = 0, size = 0;
+  if (!read_varint(bytes, offset, tag)) return false;
+  field.number = tag >> 3;
+  if (field.number == 0) return false;
+  switch (tag & 7) {
+    case 0: return read_varint(bytes, offset, size);
+    case 1: size = 8; break;
+    case 2:
+      if (!read_varint(bytes, offset, size)) return false;
+      field.has_contents = true;
+      break;
+    case 5: size = 4; break;
+    default: return false;  // groups are in no message of ours
+  }
+  if (size > bytes.size() - offset) return false;
+  field.contents = bytes.substr(offset, size);
+  offset += size;
+  return true;
+}
+
 // Says where the top-level structure of `bytes` breaks, for messages.
 std::string broken_at(std::string_view bytes) {
-  std::size_t offset = 0;
-  while (offset < bytes.size()) {
-    const std::size_t start = offset;
-    std::uint64_t tag = 0, size = 0;
-    bool good = read_varint(bytes, offset, tag) && (tag >> 3) != 0;
-    switch (tag & 7) {
-      case 0: good = good && read_varint(bytes, offset, size); break;
-      case 1: size = 8; break;
-      case 2: good = good && read_varint(bytes, offset, size); break;
-      case 5: size = 4; break;
-      default: good = false;
-    }
-    const std::uint64_t skipped = (tag & 7) == 0 ? 0 : size;
-    if (!good || skipped > bytes.size() - offset) {
-      return cat("field ", tag >> 3, " at offset ", start, " of ", bytes.size(), " is broken");
-    }
-    offset += skipped;
+  Field field;
+  for (std::size_t offset = 0; offset < bytes.size();) {
+    if (read_field(bytes, offset, field)) continue;
+    return cat("field ", field.number, " at offset ", field.begin, " of ", bytes.size(),
+               " is broken");
   }
   return cat("a nested message of the ", bytes.size(), " bytes is broken or nested too deeply");
+}
+
+void check_size(std::string_view bytes, std::string_view what, std::string_view place) {
+  if (bytes.size() <= kMaxMessageBytes) return;
+  throw at_place(
+      decode_error("A ", what, " has at most 2^31 - 1 bytes. Details: got ", bytes.size(), "."),
+      place);
+}
+
+Error not_a(std::string_view what, std::string_view bytes, std::string_view place) {
+  return at_place(
+      decode_error("The bytes cannot be parsed as a ", what, ". Details: ", broken_at(bytes), "."),
+      place);
+}
+
+// Adds the bytes to the message; false where they cannot be parsed.
+bool merge_bytes(gp::Message& message, std::string_view bytes) {
+  gp::io::CodedInputStream stream(reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                                  static_cast<int>(bytes.size()));
+  stream.SetRecursionLimit(kMaxNesting);
+  return message.MergeFromCodedStream(&stream) && stream.ConsumedEntireMessage();
 }
 
 class TextErrors final : public gp::io::ErrorCollector {
@@ -88,27 +129,39 @@ class TwinTypes final : public gp::TextFormat::Finder {
 
 void parse_binary(gp::Message& message, std::string_view bytes, std::string_view what,
                   std::string_view place) {
-  if (bytes.size() > kMaxMessageBytes) {
-    throw decode_error("A ", what, " has at most 2^31 - 1 bytes. Details: got ", bytes.size(), ".")
-        .add_context(where(place));
-  }
+  check_size(bytes, what, place);
   const gp::LogSilencer silence;  // the library never prints
-  gp::io::CodedInputStream stream(reinterpret_cast<const std::uint8_t*>(bytes.data()),
-                                  static_cast<int>(bytes.size()));
-  stream.SetRecursionLimit(kMaxNesting);
-  if (!message.ParseFromCodedStream(&stream) || !stream.ConsumedEntireMessage()) {
-    throw decode_error("The bytes cannot be parsed as a ", what, ". Details: ", broken_at(bytes),
-                       ".")
-        .add_context(where(place));
+  message.Clear();
+  if (merge_bytes(message, bytes)) return;
+  throw not_a(what, bytes, place);
+}
+
+void split_fields(std::string_view bytes, std::span<FieldPieces> fields, gp::Message& rest,
+                  std::string_view what, std::string_view place) {
+  check_size(bytes, what, place);
+  const gp::LogSilencer silence;
+  std::size_t offset = 0, rest_begin = 0;  // from there to here: other fields, not merged yet
+  bool good = true;
+  while (good && offset < bytes.size()) {
+    Field field;
+    good = read_field(bytes, offset, field);
+    const auto split = std::ranges::find_if(fields, [&](const FieldPieces& each) {
+      return static_cast<std::uint64_t>(each.number) == field.number;
+    });
+    if (!good || split == fields.end() || !field.has_contents) continue;
+    split->pieces.push_back(field.contents);
+    if (rest_begin < field.begin) {
+      good = merge_bytes(rest, bytes.substr(rest_begin, field.begin - rest_begin));
+    }
+    rest_begin = offset;
   }
+  if (good && merge_bytes(rest, bytes.substr(rest_begin))) return;
+  throw not_a(what, bytes, place);
 }
 
 void parse_text(gp::Message& message, std::string_view text, std::string_view what,
                 std::string_view place) {
-  if (text.size() > kMaxMessageBytes) {
-    throw decode_error("A ", what, " has at most 2^31 - 1 bytes. Details: got ", text.size(), ".")
-        .add_context(where(place));
-  }
+  check_size(text, what, place);
   const gp::LogSilencer silence;
   TextErrors errors;
   TwinTypes twins;
@@ -118,9 +171,10 @@ void parse_text(gp::Message& message, std::string_view text, std::string_view wh
   parser.SetRecursionLimit(kMaxNesting);
   gp::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
   if (!parser.Parse(&stream, &message)) {
-    throw decode_error("The text cannot be parsed as a ", what, ". Details: ",
-                       errors.first.empty() ? "it is nested too deeply" : errors.first, ".")
-        .add_context(where(place));
+    throw at_place(
+        decode_error("The text cannot be parsed as a ", what, ". Details: ",
+                     errors.first.empty() ? "it is nested too deeply" : errors.first, "."),
+        place);
   }
 }
 
@@ -160,9 +214,7 @@ std::string unknown_fields_of(const gp::Message& message) {
 void merge_rest(gp::Message& message, std::string_view rest) {
   if (rest.empty()) return;
   const gp::LogSilencer silence;
-  gp::io::CodedInputStream stream(reinterpret_cast<const std::uint8_t*>(rest.data()),
-                                  static_cast<int>(rest.size()));
-  if (!message.MergeFromCodedStream(&stream)) {
+  if (!merge_bytes(message, rest)) {
     throw invalid_argument("Unknown fields must be a serialized message. Details: those of a ",
                            message.GetDescriptor()->name(), " cannot be parsed.");
   }

@@ -5,17 +5,30 @@
 #include <google/protobuf/message.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace hub {
 
-// `what` says what the bytes should be ("GraphDef"), `place` where they are from (a path).
+// `what` says what the bytes should be ("GraphDef"), `place` where they are from (a path;
+// empty: the caller adds it).
 // Errors: DATA_LOSS (kind decode).
 void parse_binary(google::protobuf::Message& message, std::string_view bytes, std::string_view what,
                   std::string_view place);
 void parse_text(google::protobuf::Message& message, std::string_view text, std::string_view what,
                 std::string_view place);
+
+// Large messages are read in pieces, so that at no time the whole of them is in memory as
+// protobuf messages: `pieces` gets the contents of every field `number` (which has messages),
+// in order; all other fields are merged into `rest`. Errors: as parse_binary.
+struct FieldPieces {
+  int number = 0;
+  std::vector<std::string_view> pieces = {};
+};
+void split_fields(std::string_view bytes, std::span<FieldPieces> fields,
+                  google::protobuf::Message& rest, std::string_view what, std::string_view place);
 
 // Equal messages give equal bytes: maps are sorted by key.
 // Errors: INVALID_ARGUMENT where the message is above protobuf's limit of 2 GiB.

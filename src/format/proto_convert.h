@@ -57,6 +57,8 @@ OpDefMessage read_op_def(pb::OpDef& message, SplatBudget& budget, DTypeRule rule
 void write_op_def(const OpDefMessage& op, pb::OpDef& message);
 
 GraphDef read_graph(pb::GraphDef& message, SplatBudget& budget);
+// Reads the bytes of a GraphDef node by node; several are merged. Errors name no file.
+GraphDef read_graph(const std::vector<std::string_view>& pieces, SplatBudget& budget);
 void write_graph(const GraphDef& graph, pb::GraphDef& message);
 
 }  // namespace hub

@@ -90,24 +90,14 @@ void write_saved_model(const SavedModel& model, pb::SavedModel& message) {
   for (const auto& each : model.meta_graphs) write_meta_graph(each, *message.add_meta_graphs());
 }
 
-// Parses into a message on an arena and converts it.
-template <class Message, class Parse, class Read>
-auto parse_and_read(Parse parse, Read read, std::string_view place, const ParseLimits& limits) {
-  Arena arena;
-  auto& message = *Arena::CreateMessage<Message>(&arena);
-  parse(message);
-  SplatBudget budget(limits);
-  return with_context([&] { return read(message, budget); }, [&] { return cat("in ", place); });
-}
-
-}  // namespace
-
-MetaGraph read_meta_graph(pb::MetaGraphDef& message, SplatBudget& budget) {
+// The graph comes last: when it cannot be read, the tags that say which it was are known.
+template <class ReadGraph>
+MetaGraph read_meta_graph_with(pb::MetaGraphDef& message, SplatBudget& budget,
+                               ReadGraph read_its_graph) {
   MetaGraph out;
   if (message.has_meta_info_def()) read_info(*message.mutable_meta_info_def(), out, budget);
   with_context(
       [&] {
-        out.graph = read_graph(*message.mutable_graph_def(), budget);
         for (auto& [key, signature] : *message.mutable_signature_def()) {
           with_context(
               [&, &key = key, &signature = signature] {
@@ -118,16 +108,49 @@ MetaGraph read_meta_graph(pb::MetaGraphDef& message, SplatBudget& budget) {
         for (auto& asset : *message.mutable_asset_file_def()) {
           out.asset_files.push_back(read_asset_file(asset, budget));
         }
+        out.graph = read_its_graph();
       },
       [&] { return variant_context(out); });
   if (message.has_saver_def()) out.saver = read_saver(message.saver_def());
   for (auto& [key, collection] : *message.mutable_collection_def()) {
     out.collections.emplace(key, read_collection(collection));
   }
-  if (message.has_object_graph_def())
+  if (message.has_object_graph_def()) {
     out.object_graph = serialize_binary(message.object_graph_def());
+  }
   out.unknown_fields = unknown_fields_of(message);
   return out;
+}
+
+template <class Read>
+auto read_at(std::string_view place, const ParseLimits& limits, Read read) {
+  SplatBudget budget(limits);
+  return with_context([&] { return read(budget); }, [&] { return cat("in ", place); });
+}
+
+// Parses the text into a message on an arena and converts it.
+template <class Message, class Read>
+auto read_text(std::string_view text, std::string_view what, std::string_view place,
+               const ParseLimits& limits, Read read) {
+  Arena arena;
+  auto& message = *Arena::CreateMessage<Message>(&arena);
+  parse_text(message, text, what, place);
+  return read_at(place, limits, [&](SplatBudget& budget) { return read(message, budget); });
+}
+
+}  // namespace
+
+MetaGraph read_meta_graph(pb::MetaGraphDef& message, SplatBudget& budget) {
+  return read_meta_graph_with(message, budget,
+                              [&] { return read_graph(*message.mutable_graph_def(), budget); });
+}
+
+MetaGraph read_meta_graph(std::string_view bytes, SplatBudget& budget) {
+  Arena arena;
+  auto& rest = *Arena::CreateMessage<pb::MetaGraphDef>(&arena);
+  FieldPieces graphs = {.number = pb::MetaGraphDef::kGraphDefFieldNumber};
+  split_fields(bytes, {&graphs, 1}, rest, "MetaGraphDef", "");
+  return read_meta_graph_with(rest, budget, [&] { return read_graph(graphs.pieces, budget); });
 }
 
 void write_meta_graph(const MetaGraph& meta_graph, pb::MetaGraphDef& message) {
@@ -153,36 +176,41 @@ void write_meta_graph(const MetaGraph& meta_graph, pb::MetaGraphDef& message) {
 
 SavedModel parse_saved_model(std::string_view bytes, std::string_view place,
                              const ParseLimits& limits) {
-  return parse_and_read<pb::SavedModel>(
-      [&](auto& message) { parse_binary(message, bytes, "SavedModel", place); }, read_saved_model,
-      place, limits);
+  return read_at(place, limits, [&](SplatBudget& budget) {
+    pb::SavedModel rest;
+    FieldPieces meta_graphs = {.number = pb::SavedModel::kMetaGraphsFieldNumber};
+    split_fields(bytes, {&meta_graphs, 1}, rest, "SavedModel", "");
+    SavedModel model = read_saved_model(rest, budget);
+    for (const std::string_view piece : meta_graphs.pieces) {
+      model.meta_graphs.push_back(read_meta_graph(piece, budget));
+    }
+    return model;
+  });
 }
 
 SavedModel parse_saved_model_text(std::string_view text, std::string_view place,
                                   const ParseLimits& limits) {
-  return parse_and_read<pb::SavedModel>(
-      [&](auto& message) { parse_text(message, text, "SavedModel", place); }, read_saved_model,
-      place, limits);
+  return read_text<pb::SavedModel>(text, "SavedModel", place, limits, read_saved_model);
 }
 
 MetaGraph parse_meta_graph(std::string_view bytes, std::string_view place,
                            const ParseLimits& limits) {
-  return parse_and_read<pb::MetaGraphDef>(
-      [&](auto& message) { parse_binary(message, bytes, "MetaGraphDef", place); }, read_meta_graph,
-      place, limits);
+  return read_at(place, limits,
+                 [&](SplatBudget& budget) { return read_meta_graph(bytes, budget); });
 }
 
 MetaGraph parse_meta_graph_text(std::string_view text, std::string_view place,
                                 const ParseLimits& limits) {
-  return parse_and_read<pb::MetaGraphDef>(
-      [&](auto& message) { parse_text(message, text, "MetaGraphDef", place); }, read_meta_graph,
-      place, limits);
+  return read_text<pb::MetaGraphDef>(text, "MetaGraphDef", place, limits,
+                                     [](pb::MetaGraphDef& message, SplatBudget& budget) {
+                                       return read_meta_graph(message, budget);
+                                     });
 }
 
 AssetFileDef parse_asset_file_def(std::string_view bytes, std::string_view place) {
-  return parse_and_read<pb::AssetFileDef>(
-      [&](auto& message) { parse_binary(message, bytes, "AssetFileDef", place); }, read_asset_file,
-      place, {});
+  pb::AssetFileDef message;
+  parse_binary(message, bytes, "AssetFileDef", place);
+  return read_at(place, {}, [&](SplatBudget& budget) { return read_asset_file(message, budget); });
 }
 
 namespace {

@@ -26,6 +26,8 @@ void write_asset_file(const AssetFileDef& asset, pb::AssetFileDef& message);
 Collection read_collection(pb::CollectionDef& message);
 void write_collection(const Collection& collection, pb::CollectionDef& message);
 
+// Reads the bytes of a MetaGraphDef; those of its graph node by node. Errors name no file.
+MetaGraph read_meta_graph(std::string_view bytes, SplatBudget& budget);
 MetaGraph read_meta_graph(pb::MetaGraphDef& message, SplatBudget& budget);
 void write_meta_graph(const MetaGraph& meta_graph, pb::MetaGraphDef& message);
 
