@@ -143,6 +143,18 @@ void compute_reshape(KernelContext& ctx) {
   ctx.set_output(0, input.reshaped(resolved_shape(input.shape(), integer_vector(ctx, 1, "shape"))));
 }
 
+Shapes quantized_reshaped_shape(ShapeContext& c) {
+  c.with_rank(2, 0);
+  c.with_rank(3, 0);
+  return {completed_shape(c.input(0), c.input_as_shape(1)), Shape{}, Shape{}};
+}
+
+// The range of the quantized values is passed on, as scalars.
+void compute_quantized_reshape(KernelContext& ctx) {
+  compute_reshape(ctx);
+  for (int i = 1; i <= 2; ++i) ctx.set_output(i, ctx.input(i + 1).reshaped(Shape{}));
+}
+
 int expansion_axis(std::int64_t axis, int rank) {
   if (axis < -1 - rank || axis > rank) {
     throw invalid_argument("ExpandDims: the axis must be in [", -1 - rank, ", ", rank,
@@ -309,6 +321,13 @@ constexpr OpDef kOps[] = {
      .attrs = "T: type; Tshape: {int32, int64} = int32",
      .shape = reshaped_shape,
      .kernel = kernel_function<compute_reshape>},
+    {.name = "QuantizedReshape",
+     .inputs = "tensor: T, shape: Tshape, input_min: float, input_max: float",
+     .outputs = "output: T, output_min: float, output_max: float",
+     .attrs = "T: type; Tshape: {int32, int64} = int32",
+     .shape = quantized_reshaped_shape,
+     .kernel = kernel_function<compute_quantized_reshape>,
+     .differentiable = Differentiable::kRefused},
     {.name = "ExpandDims",
      .inputs = "input: T, dim: Tdim",
      .outputs = "output: T",
