@@ -5,7 +5,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "cli/commands.h"
-#include "cli/convert.h"
+#include "common/convert.h"
 #include "common/json_tensor.h"
 #include "common/npy.h"
 #include "common/npz.h"

@@ -20,9 +20,7 @@ struct InputOptions {
 // The dtype that the tensor called so shall have, where somebody knows.
 using ExpectedDType = std::function<std::optional<DType>(std::string_view name)>;
 
-// Reads the inputs and converts each to the expected dtype, where that loses nothing but
-// float precision: NumPy makes float64 and int64 of what Python calls numbers. An integer
-// array stands for the bits of bfloat16 and of quantized numbers, which NumPy does not have.
+// Reads the inputs and converts each to the expected dtype (convert_tensor).
 // Errors: UsageError for what cannot be converted, JSON that cannot be parsed, a name twice;
 // those of reading the files.
 TensorMap read_inputs(const InputOptions& options, const ExpectedDType& expected);

@@ -1,5 +1,6 @@
 #include "common/json_tensor.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -47,20 +48,15 @@ void collect(const Json& json, const Shape& shape, int axis, std::string_view pl
 }
 
 DType guess_dtype(const std::vector<const Json*>& elements, std::string_view place) {
+  const auto all = [&](auto&& is) {
+    return std::ranges::all_of(elements, [&](const Json* element) { return is(*element); });
+  };
   if (elements.empty()) return kFloat;
-  bool integers = true;
-  for (const Json* element : elements) {
-    if (element->type() == elements.front()->type() && !element->is_number()) continue;
-    if (!element->is_number()) {
-      throw type_error("Can't convert '", place, "': the elements are of several types.");
-    }
-    integers = integers && element->is_number_integer();
-  }
-  const Json& first = *elements.front();
-  if (first.is_boolean()) return kBool;
-  if (first.is_string() || first.is_object()) return kString;
-  if (!first.is_number()) throw_not_of_dtype(first, kFloat, place);
-  return integers ? kInt64 : kFloat;
+  if (all([](const Json& json) { return json.is_boolean(); })) return kBool;
+  if (all([](const Json& json) { return json.is_number_integer(); })) return kInt64;
+  if (all([](const Json& json) { return json.is_number(); })) return kFloat;
+  if (all([](const Json& json) { return json.is_string() || json.is_object(); })) return kString;
+  throw type_error("Can't convert '", place, "': the elements are not all of one type.");
 }
 
 std::optional<double> as_double(const Json& json) {

@@ -1,11 +1,11 @@
-#include "cli/convert.h"
+#include "common/convert.h"
 
 #include <type_traits>
 #include <utility>
 
 #include "tensor/dispatch.h"
 
-namespace hub::cli {
+namespace hub {
 namespace {
 
 template <class T>
@@ -88,4 +88,4 @@ Tensor convert_tensor(const Tensor& tensor, DType dtype, std::string_view name) 
   return result;
 }
 
-}  // namespace hub::cli
+}  // namespace hub
