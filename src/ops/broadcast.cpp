@@ -12,6 +12,7 @@ namespace {
 
 // Rows at least this long are worth a block of their own; shorter ones are gathered.
 constexpr std::int64_t kLongRow = 128;
+constexpr std::int64_t kShortRow = 16;
 
 // The operand's size along the result's axis, counted from the innermost.
 std::int64_t dim_from_back(const Shape& shape, int back) {
@@ -121,10 +122,29 @@ std::int64_t Broadcast::source(int operand, std::int64_t result) const {
   return offset;
 }
 
+// An operand that is the same in every row: its row over and over, from `column` on.
+template <class T>
+void Broadcast::repeat_row(const void* data, std::int64_t column, std::int64_t count,
+                           void* out) const {
+  const std::int64_t size = dims_.front().size;
+  const auto* row = static_cast<const T*>(data);
+  auto* to = static_cast<T*>(out);
+  std::int64_t done = std::min(count, size);
+  for (std::int64_t i = 0; i < done; ++i) to[i] = row[(column + i) % size];
+  while (done < count) {  // what is there, copied behind itself
+    const std::int64_t n = std::min(done, count - done);
+    std::copy_n(to, n, to + done);
+    done += n;
+  }
+}
+
 // Row by row, counting the outer dimensions like an odometer.
 template <class T>
 void Broadcast::gather(std::size_t operand, const void* data, std::int64_t begin,
                        std::int64_t count, void* out) const {
+  if (dims_.size() == 2 && dims_[1].strides[operand] == 0) {
+    return repeat_row<T>(data, begin % dims_.front().size, count, out);
+  }
   std::array<std::int64_t, Shape::kMaxRank> position;
   std::int64_t rest = begin;
   std::int64_t offset = 0;  // of the present row's first element
@@ -139,10 +159,13 @@ void Broadcast::gather(std::size_t operand, const void* data, std::int64_t begin
   std::int64_t column = position[0];
   while (count > 0) {
     const std::int64_t n = std::min(count, inner.size - column);
+    const T* row = from + offset;
     if (inner.strides[operand] == 0) {
-      std::fill_n(to, n, from[offset]);
+      for (std::int64_t i = 0; i < n; ++i) to[i] = *row;
+    } else if (n < kShortRow) {  // a call of memmove would cost more
+      for (std::int64_t i = 0; i < n; ++i) to[i] = row[column + i];
     } else {
-      std::copy_n(from + offset + column, n, to);
+      std::copy_n(row + column, n, to);
     }
     to += n;
     count -= n;

@@ -77,6 +77,8 @@ class Broadcast {
   void find_shape(std::string_view op, std::span<const Shape* const> operands);
   void find_dims(std::span<const Shape* const> operands);
   template <class T>
+  void repeat_row(const void* data, std::int64_t column, std::int64_t count, void* out) const;
+  template <class T>
   void gather(std::size_t operand, const void* data, std::int64_t begin, std::int64_t count,
               void* out) const;
 

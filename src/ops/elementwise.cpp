@@ -1,6 +1,7 @@
 #include "ops/elementwise.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/errors.h"
 
@@ -17,6 +18,61 @@ using NarrowTypes =
 
 // Bools are computed with as bytes that are 0 or 1.
 DType stored(DType dtype) { return dtype == DType::kBool ? DType::kUint8 : storage_dtype(dtype); }
+
+// The conversions of Half and BFloat16 without branches, so that they are vectorised. The
+// results are those of the classes.
+
+// x < limit ? a : b, for numbers below 2^31.
+std::uint32_t select_below(std::uint32_t x, std::uint32_t limit, std::uint32_t a, std::uint32_t b) {
+  const auto mask = static_cast<std::uint32_t>(static_cast<std::int32_t>(x - limit) >> 31);
+  return (a & mask) | (b & ~mask);
+}
+
+float to_wide(Half half) {
+  const std::uint32_t magnitude = half.bits & 0x7fffu;
+  const auto subnormal = static_cast<float>(static_cast<std::int32_t>(magnitude)) * 0x1p-24f;
+  const std::uint32_t normal = (magnitude << 13) + (112u << 23);
+  const std::uint32_t special = (magnitude << 13) + (224u << 23);  // infinity, NaN
+  const std::uint32_t finite =
+      select_below(magnitude, 0x400, std::bit_cast<std::uint32_t>(subnormal), normal);
+  const std::uint32_t sign = (half.bits & 0x8000u) << 16;
+  return std::bit_cast<float>(select_below(magnitude, 0x7c00, finite, special) | sign);
+}
+
+float to_wide(BFloat16 value) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
+}
+
+template <class T>
+WideType<T> to_wide(T x) {
+  return x;
+}
+
+template <class T, class From>
+T to_narrow(From x) {
+  if constexpr (std::is_same_v<T, Half>) {
+    const auto bits = std::bit_cast<std::uint32_t>(x);
+    const std::uint32_t magnitude = bits & 0x7fffffff;
+    const std::uint32_t odd = (magnitude >> 13) & 1;
+    const std::uint32_t normal = (magnitude - 0x38000000 + 0xfff + odd) >> 13;
+    // Adding 0.5 puts the unit 2^-24 in the last place of the mantissa, rounding to even.
+    const std::uint32_t subnormal =
+        std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000;
+    const std::uint32_t finite = select_below(magnitude, 0x38800000, subnormal, normal);
+    const std::uint32_t bounded = select_below(magnitude, 0x477ff000, finite, 0x7c00);
+    const std::uint32_t nan = 0x7e00 | ((magnitude >> 13) & 0x1ff);
+    const std::uint32_t sign = (bits >> 16) & 0x8000;
+    return Half::from_bits(
+        static_cast<std::uint16_t>(select_below(magnitude, 0x7f800001, bounded, nan) | sign));
+  } else if constexpr (std::is_same_v<T, BFloat16>) {
+    const auto bits = std::bit_cast<std::uint32_t>(x);
+    const std::uint32_t rounded = bits + 0x7fff + ((bits >> 16) & 1);
+    return BFloat16::from_bits(static_cast<std::uint16_t>(
+        select_below(bits & 0x7fffffff, 0x7f800001, rounded, bits | 0x400000) >> 16));
+  } else {
+    return static_cast<T>(x);
+  }
+}
 
 // One operand of an elementwise computation.
 struct Operand {
@@ -124,7 +180,7 @@ void widen(DType dtype, const void* source, std::int64_t count, void* target) {
   dispatch(NarrowTypes{}, stored(dtype), [&]<class T>() {
     const auto* from = static_cast<const T*>(source);
     auto* to = static_cast<WideType<T>*>(target);
-    for_lanes(count, [=](std::int64_t i) { to[i] = static_cast<WideType<T>>(from[i]); });
+    for_lanes(count, [=](std::int64_t i) { to[i] = to_wide(from[i]); });
   });
 }
 
@@ -132,7 +188,7 @@ void narrow(DType dtype, const void* source, std::int64_t count, void* target) {
   dispatch(NarrowTypes{}, stored(dtype), [&]<class T>() {
     const auto* from = static_cast<const WideType<T>*>(source);
     auto* to = static_cast<T*>(target);
-    for_lanes(count, [=](std::int64_t i) { to[i] = static_cast<T>(from[i]); });
+    for_lanes(count, [=](std::int64_t i) { to[i] = to_narrow<T>(from[i]); });
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include "graph/shape_rules.h"
 #include "ops/kernel.h"
+#include "ops/wide.h"
 #include "tensor/dispatch.h"
 
 namespace hub {
@@ -46,9 +47,9 @@ template <class T, class Count>
 void count_in_bins(const Tensor& values, T low, T high, std::int64_t bins, Count* counts) {
   std::fill_n(counts, bins, Count{0});
   // Floats are subtracted in their own precision, integers where nothing overflows.
-  using Wide = std::conditional_t<std::is_integral_v<T>, double, T>;
+  using Exact = std::conditional_t<std::is_integral_v<T>, double, T>;
   const auto above = [&](T value) {
-    return static_cast<double>(static_cast<Wide>(value) - static_cast<Wide>(low));
+    return static_cast<double>(static_cast<Exact>(value) - static_cast<Exact>(low));
   };
   const double width = above(high) / static_cast<double>(bins);
   const auto last = static_cast<double>(bins - 1);
@@ -117,9 +118,7 @@ void compute_bound(KernelContext& c) {
                            sorted.dim(1), ".");
   }
   dispatch(RealNumbers{}, sorted.dtype(), [&]<class T>() {
-    using Wide =
-        std::conditional_t<std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>, float, T>;
-    const auto less = [](T a, T b) { return static_cast<Wide>(a) < static_cast<Wide>(b); };
+    const auto less = [](T a, T b) { return static_cast<Wide<T>>(a) < static_cast<Wide<T>>(b); };
     dispatch(Indices{}, places.dtype(), [&]<class Place>() {
       const std::int64_t columns = values.dim(1);
       const T* rows = sorted.data<T>();

@@ -18,30 +18,9 @@ Mode mode_attr(const KernelInit& init) {
                                : Mode::kMinCombined;
 }
 
-// A tensor seen as [before, slices, after]: each slice of the axis has its own range. A
-// negative axis is none: there is one slice.
-struct Slices {
-  std::int64_t before = 1;
-  std::int64_t count = 1;
-  std::int64_t after = 1;
-};
-
+// The input's slices, each with a bound in inputs 1 and 2.
 Slices slices_of(const KernelContext& c, std::int64_t axis) {
-  const Shape& shape = c.input(0).shape();
-  if (axis >= shape.rank()) {
-    throw invalid_argument(c.node().op_name,
-                           ": the axis must be one of the input's. Details: axis ", axis,
-                           ", shape ", shape, ".");
-  }
-  Slices slices;
-  if (axis < 0) {
-    slices.after = shape.num_elements();
-  } else {
-    const int at = static_cast<int>(axis);
-    slices.before = shape.slice(0, at).num_elements();
-    slices.count = shape.dim(at);
-    slices.after = shape.slice(at + 1, shape.rank()).num_elements();
-  }
+  const Slices slices(c.node().op_name, c.input(0).shape(), axis);
   for (const int bound : {1, 2}) {
     if (c.input(bound).num_elements() != slices.count) {
       throw invalid_argument(c.node().op_name,
@@ -51,15 +30,6 @@ Slices slices_of(const KernelContext& c, std::int64_t axis) {
     }
   }
   return slices;
-}
-
-// Calls body(begin, end) for the elements of one slice, run by run.
-template <class Body>
-void for_each_run(const Slices& slices, std::int64_t slice, const Body& body) {
-  for (std::int64_t i = 0; i < slices.before; ++i) {
-    const std::int64_t begin = (i * slices.count + slice) * slices.after;
-    body(begin, begin + slices.after);
-  }
 }
 
 // The end of the range of T as a float; narrow ranges leave the lowest number out.
@@ -99,7 +69,7 @@ class QuantizeKernel final : public Kernel {
             adjusted(c.input(1).data<float>()[slice], c.input(2).data<float>()[slice]);
         const float scale = scale_to<T>(range);
         const LinearQuantizer<T> linear(range);
-        for_each_run(slices, slice, [&](std::int64_t begin, std::int64_t end) {
+        slices.for_each_run(slice, [&](std::int64_t begin, std::int64_t end) {
           for (std::int64_t i = begin; i < end; ++i) {
             to[i] =
                 mode_ == Mode::kMinFirst ? linear(from[i]) : quantized<T>(from[i], range, scale);
@@ -191,7 +161,7 @@ class DequantizeKernel final : public Kernel {
           const QuantizedRange range{c.input(1).data<float>()[slice],
                                      c.input(2).data<float>()[slice]};
           const auto convert = [&](const auto& value) {
-            for_each_run(slices, slice, [&](std::int64_t begin, std::int64_t end) {
+            slices.for_each_run(slice, [&](std::int64_t begin, std::int64_t end) {
               for (std::int64_t i = begin; i < end; ++i) to[i] = static_cast<Out>(value(from[i]));
             });
           };

@@ -6,32 +6,11 @@
 
 #include "graph/shape_rules.h"
 #include "ops/kernel.h"
-#include "tensor/dispatch.h"
+#include "ops/quantize.h"
+#include "ops/wide.h"
 
 namespace hub {
 namespace {
-
-template <class T>
-using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
-
-// A tensor seen as [before, slices, after]; without an axis there is one slice.
-struct Slices {
-  std::int64_t before = 1;
-  std::int64_t count = 1;
-  std::int64_t after = 1;
-};
-
-Slices slices_of(const KernelContext& c, const Shape& shape, std::int64_t axis) {
-  if (axis < -1 || axis >= shape.rank()) {
-    throw invalid_argument(c.node().op_name,
-                           ": the axis must be -1 or one of the input's. Details: ", "axis ", axis,
-                           ", shape ", shape, ".");
-  }
-  if (axis == -1) return {1, 1, shape.num_elements()};
-  const int at = static_cast<int>(axis);
-  return {shape.slice(0, at).num_elements(), shape.dim(at),
-          shape.slice(at + 1, shape.rank()).num_elements()};
-}
 
 void check_bound(const KernelContext& c, int input, std::int64_t axis, std::int64_t slices) {
   const Shape& shape = c.input(input).shape();
@@ -80,6 +59,9 @@ class QuantizeAndDequantizeKernel final : public Kernel {
     if (init.has_attr("narrow_range")) narrow_ = init.attr<bool>("narrow_range");
     if (init.has_attr("round_mode")) half_up_ = init.attr<std::string>("round_mode") == "HALF_UP";
     if (init.has_attr("axis")) axis_ = init.attr<std::int64_t>("axis");
+    if (axis_ < -1) {
+      throw invalid_argument(init.op(), ": the axis must be >= -1. Details: got ", axis_, ".");
+    }
     if (init.has_attr("input_min")) {
       attr_range_ = {init.attr<float>("input_min"), init.attr<float>("input_max")};
     }
@@ -87,7 +69,7 @@ class QuantizeAndDequantizeKernel final : public Kernel {
 
   void compute(KernelContext& c) const override {
     const Tensor& x = c.input(0);
-    const Slices slices = slices_of(c, x.shape(), axis_);
+    const Slices slices(c.node().op_name, x.shape(), axis_);
     std::int64_t bits = bits_.value_or(0);
     if (!bits_) {
       bits = integer_scalar(c, 3, "num_bits");
@@ -102,10 +84,9 @@ class QuantizeAndDequantizeKernel final : public Kernel {
       for (std::int64_t slice = 0; slice < slices.count; ++slice) {
         const auto [low, high] = range<T>(c, slices, slice);
         const Rounding<Wide<T>> rounding(low, high, is_signed_, narrow_, static_cast<int>(bits));
-        for (std::int64_t i = 0; i < slices.before; ++i) {
-          const std::int64_t begin = (i * slices.count + slice) * slices.after;
-          round<T>(x.data<T>() + begin, y.mutable_data<T>() + begin, slices.after, rounding);
-        }
+        slices.for_each_run(slice, [&](std::int64_t begin, std::int64_t end) {
+          round<T>(x.data<T>() + begin, y.mutable_data<T>() + begin, end - begin, rounding);
+        });
       }
     });
   }
@@ -143,13 +124,12 @@ class QuantizeAndDequantizeKernel final : public Kernel {
                                               std::int64_t slice) {
     Wide<T> low = std::numeric_limits<Wide<T>>::infinity();
     Wide<T> high = -low;
-    for (std::int64_t i = 0; i < slices.before; ++i) {
-      const std::int64_t begin = (i * slices.count + slice) * slices.after;
-      for (std::int64_t k = begin; k < begin + slices.after; ++k) {
-        low = std::min(low, static_cast<Wide<T>>(x[k]));
-        high = std::max(high, static_cast<Wide<T>>(x[k]));
+    slices.for_each_run(slice, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        low = std::min(low, static_cast<Wide<T>>(x[i]));
+        high = std::max(high, static_cast<Wide<T>>(x[i]));
       }
-    }
+    });
     return {low, high};
   }
 
@@ -186,7 +166,7 @@ class QuantizeAndDequantizeGradKernel final : public Kernel {
       throw invalid_argument(c.node().op_name, ": gradients and input must have the same shape. ",
                              "Details: ", dy.shape(), " and ", x.shape(), ".");
     }
-    const Slices slices = slices_of(c, x.shape(), axis_);
+    const Slices slices(c.node().op_name, x.shape(), axis_);
     for (const int bound : {2, 3}) check_bound(c, bound, axis_, slices.count);
     Tensor& dx = c.output(0, x.shape());
     for (const int i : {1, 2}) {

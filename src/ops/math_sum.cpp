@@ -7,6 +7,7 @@
 #include "graph/shape_rules.h"
 #include "ops/elementwise.h"
 #include "ops/tensor_list.h"
+#include "ops/wide.h"
 
 namespace hub {
 namespace {
@@ -145,10 +146,6 @@ T clip(T x, T low, T high) {
   }
 }
 
-template <class T>
-using ClipType =
-    std::conditional_t<std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>, float, T>;
-
 void compute_clip(KernelContext& c) {
   const Tensor& x = c.input(0);
   const Tensor& low = c.input(1);
@@ -162,17 +159,16 @@ void compute_clip(KernelContext& c) {
   }
   Tensor& y = c.output_in_place(0, 0, x.shape());
   dispatch(Numbers{}, x.dtype(), [&]<class T>() {
-    using Wide = ClipType<T>;
     const T* from = x.data<T>();
     const T* lows = low.data<T>();
     const T* highs = high.data<T>();
     T* to = y.mutable_data<T>();
     if (low.rank() == 0 && high.rank() == 0) {
-      const auto least = static_cast<Wide>(*lows);
-      const auto most = static_cast<Wide>(*highs);
+      const auto least = static_cast<Wide<T>>(*lows);
+      const auto most = static_cast<Wide<T>>(*highs);
       return c.parallel_for(x.num_elements(), 0.4, [=](std::int64_t begin, std::int64_t end) {
         for_lanes(end - begin, [=](std::int64_t i) {
-          to[begin + i] = static_cast<T>(clip(static_cast<Wide>(from[begin + i]), least, most));
+          to[begin + i] = static_cast<T>(clip(static_cast<Wide<T>>(from[begin + i]), least, most));
         });
       });
     }
@@ -180,9 +176,9 @@ void compute_clip(KernelContext& c) {
     const std::int64_t high_step = high.rank() == 0 ? 0 : 1;
     c.parallel_for(x.num_elements(), 0.6, [=](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
-        to[i] =
-            static_cast<T>(clip(static_cast<Wide>(from[i]), static_cast<Wide>(lows[i * low_step]),
-                                static_cast<Wide>(highs[i * high_step])));
+        to[i] = static_cast<T>(clip(static_cast<Wide<T>>(from[i]),
+                                    static_cast<Wide<T>>(lows[i * low_step]),
+                                    static_cast<Wide<T>>(highs[i * high_step])));
       }
     });
   });
@@ -197,10 +193,9 @@ class CheckNumericsKernel final : public Kernel {
     const Tensor& x = c.input(0);
     bool nan = false, low = false, high = false;
     dispatch(Floats{}, x.dtype(), [&]<class T>() {
-      using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
-      if (all_finite<T, Wide>(x)) return;
+      if (all_finite<T>(x)) return;
       for (const T& element : x.values<T>()) {
-        const auto value = static_cast<Wide>(element);
+        const auto value = static_cast<Wide<T>>(element);
         nan |= std::isnan(value);
         low |= std::isinf(value) && value < 0;
         high |= std::isinf(value) && value > 0;
@@ -214,17 +209,18 @@ class CheckNumericsKernel final : public Kernel {
 
  private:
   // A number times zero is zero; infinities and NaN make the sum NaN.
-  template <class T, class Wide>
+  template <class T>
   static bool all_finite(const Tensor& x) {
     const T* values = x.data<T>();
-    Wide lanes[32] = {};
+    Wide<T> lanes[32] = {};
     const std::int64_t count = x.num_elements();
     std::int64_t i = 0;
     for (; i + 32 <= count; i += 32) {
-      for (int lane = 0; lane < 32; ++lane) lanes[lane] += static_cast<Wide>(values[i + lane]) * 0;
+      for (int lane = 0; lane < 32; ++lane)
+        lanes[lane] += static_cast<Wide<T>>(values[i + lane]) * 0;
     }
-    for (; i < count; ++i) lanes[0] += static_cast<Wide>(values[i]) * 0;
-    for (const Wide lane : lanes) {
+    for (; i < count; ++i) lanes[0] += static_cast<Wide<T>>(values[i]) * 0;
+    for (const Wide<T> lane : lanes) {
       if (lane != 0) return false;
     }
     return true;
@@ -257,13 +253,12 @@ void compute_lin_space(KernelContext& c) {
   if (count <= 0) throw invalid_argument("LinSpace: num must be positive. Details: ", count, ".");
   Tensor& y = c.output(0, Shape{count});
   dispatch(Floats{}, y.dtype(), [&]<class T>() {
-    using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
-    const auto start = static_cast<Wide>(c.input(0).scalar<T>());
-    const auto stop = static_cast<Wide>(c.input(1).scalar<T>());
+    const auto start = static_cast<Wide<T>>(c.input(0).scalar<T>());
+    const auto stop = static_cast<Wide<T>>(c.input(1).scalar<T>());
     T* out = y.mutable_data<T>();
-    const Wide step = count == 1 ? 0 : (stop - start) / static_cast<Wide>(count - 1);
+    const Wide<T> step = count == 1 ? 0 : (stop - start) / static_cast<Wide<T>>(count - 1);
     for (std::int64_t i = 0; i < count; ++i) {
-      out[i] = static_cast<T>(start + step * static_cast<Wide>(i));
+      out[i] = static_cast<T>(start + step * static_cast<Wide<T>>(i));
     }
     if (count > 1) out[count - 1] = static_cast<T>(stop);
   });

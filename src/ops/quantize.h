@@ -7,10 +7,46 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <string_view>
 
+#include "base/errors.h"
+#include "hub/tensor.h"
 #include "tensor/dispatch.h"
 
 namespace hub {
+
+// A tensor seen as [before, count, after]: each slice of the axis has a range of its own. A
+// negative axis is none: there is one slice.
+struct Slices {
+  std::int64_t before = 1;
+  std::int64_t count = 1;
+  std::int64_t after = 1;
+
+  // Errors: INVALID_ARGUMENT, naming the op, for an axis that the shape does not have.
+  Slices(std::string_view op, const Shape& shape, std::int64_t axis) {
+    if (axis >= shape.rank()) {
+      throw invalid_argument(op, ": the axis must be one of the input's. Details: axis ", axis,
+                             ", shape ", shape, ".");
+    }
+    if (axis < 0) {
+      after = shape.num_elements();
+      return;
+    }
+    const int at = static_cast<int>(axis);
+    before = shape.slice(0, at).num_elements();
+    count = shape.dim(at);
+    after = shape.slice(at + 1, shape.rank()).num_elements();
+  }
+
+  // Calls body(begin, end) for the elements of one slice, run by run.
+  template <class Body>
+  void for_each_run(std::int64_t slice, const Body& body) const {
+    for (std::int64_t i = 0; i < before; ++i) {
+      const std::int64_t begin = (i * count + slice) * after;
+      body(begin, begin + after);
+    }
+  }
+};
 
 // The integers that quantized dtypes are stored as.
 using QuantizedTypes =
@@ -35,8 +71,8 @@ class Dequantizer {
     const double low = range.low == range.high
                            ? range.low
                            : std::round(static_cast<double>(range.low / scale_)) * scale_;
-    offset_ = static_cast<float>(low) -
-              static_cast<float>(std::numeric_limits<T>::lowest()) * scale_;
+    offset_ =
+        static_cast<float>(low) - static_cast<float>(std::numeric_limits<T>::lowest()) * scale_;
   }
   float operator()(T x) const { return offset_ + static_cast<float>(x) * scale_; }
 
