@@ -124,7 +124,8 @@ std::string flags_of(const OpDefMessage& op) {
 
 TEST(CoverageTest, SchemasAreTensorFlows) {
   for (const std::string& name : registered_ops()) {
-    if (kNotInRegistry.contains(name)) continue;
+    // What the planner makes by fusing is this library's own.
+    if (kNotInRegistry.contains(name) || name.starts_with("_Hub")) continue;
     const auto wanted = tensorflow_ops().find(name);
     if (wanted == tensorflow_ops().end()) {
       ADD_FAILURE() << name << " is not in TensorFlow's registry";

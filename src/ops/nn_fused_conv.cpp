@@ -10,7 +10,7 @@
 namespace hub {
 namespace {
 
-constexpr std::string_view kFusedOp = "_FusedConv2D";
+constexpr std::string_view kFusedOp = "_HubConvolution";
 
 dnn::Activation activation_of(const KernelInit& init) {
   const auto& name = init.attr<std::string>("activation");
