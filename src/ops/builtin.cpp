@@ -90,6 +90,7 @@ OpFamily sparse_ops();
 OpFamily sparse_sets_ops();
 OpFamily sparse_serialize_ops();
 OpFamily sparse_parse_ops();
+OpFamily sparse_parse_sequence_ops();
 OpFamily sparse_combine_ops();
 OpFamily sparse_math_ops();
 OpFamily sparse_matmul_ops();
@@ -203,6 +204,7 @@ const OpRegistry& builtin_ops() {
         sparse_sets_ops(),
         sparse_serialize_ops(),
         sparse_parse_ops(),
+        sparse_parse_sequence_ops(),
         sparse_combine_ops(),
         sparse_math_ops(),
         sparse_matmul_ops(),

@@ -13,16 +13,19 @@ namespace {
 constexpr std::string_view kSpaces = " \t\n\v\f\r";
 
 // Calls `emit` for the pieces between single bytes of `delimiters`; without delimiters every
-// byte is a piece.
+// byte is a piece. An empty text has no pieces, not even an empty one.
 template <class Emit>
-void split_at_bytes(std::string_view text, std::string_view delimiters, bool skip_empty, Emit&& emit) {
+void split_at_bytes(std::string_view text, std::string_view delimiters, bool skip_empty,
+                    Emit&& emit) {
+  if (text.empty()) return;
   if (delimiters.empty()) {
     for (std::size_t i = 0; i < text.size(); ++i) emit(text.substr(i, 1));
     return;
   }
   std::size_t begin = 0;
   while (true) {
-    const std::size_t end = delimiters.size() == 1 ? text.find(delimiters[0], begin) : text.find_first_of(delimiters, begin);
+    const std::size_t end = delimiters.size() == 1 ? text.find(delimiters[0], begin)
+                                                   : text.find_first_of(delimiters, begin);
     const std::string_view piece = text.substr(begin, end - begin);
     if (!piece.empty() || !skip_empty) emit(piece);
     if (end == std::string_view::npos) return;
@@ -30,28 +33,29 @@ void split_at_bytes(std::string_view text, std::string_view delimiters, bool ski
   }
 }
 
-// At most `max_splits` cuts (all where negative) at the whole separator; without a separator
-// at runs of white space, and then no piece is empty.
+// At most `max_splits` cuts (all where that is negative) at the whole separator; without a
+// separator at runs of white space, and then no piece is empty, but for a last one after
+// `max_splits` cuts.
 template <class Emit>
-void split_at_text(std::string_view text, std::string_view separator, std::int64_t max_splits, Emit&& emit) {
+void split_at_text(std::string_view text, std::string_view separator, std::int64_t max_splits,
+                   Emit&& emit) {
+  if (max_splits == 0) return emit(text);
   const bool at_spaces = separator.empty();
   const auto skip_spaces = [&] {
     const std::size_t begin = text.find_first_not_of(kSpaces);
     text.remove_prefix(begin == std::string_view::npos ? text.size() : begin);
   };
-  if (at_spaces) {
-    skip_spaces();
-    if (text.empty()) return;
-  }
-  for (std::int64_t splits = 0; max_splits < 0 || splits < max_splits; ++splits) {
-    const std::size_t end = at_spaces ? text.find_first_of(kSpaces) : text.find(separator);
-    if (end == std::string_view::npos) break;
-    emit(text.substr(0, end));
-    text.remove_prefix(end + (at_spaces ? 1 : separator.size()));
-    if (at_spaces) {
-      skip_spaces();
-      if (text.empty()) return;
-    }
+  if (at_spaces) skip_spaces();
+  std::int64_t splits = 0;
+  while (true) {
+    const std::size_t found = at_spaces ? text.find_first_of(kSpaces) : text.find(separator);
+    const bool last = found == std::string_view::npos;
+    if (last && !at_spaces) break;
+    if (at_spaces && text.empty()) return;
+    emit(text.substr(0, found));
+    text.remove_prefix(last ? text.size() : found + (at_spaces ? 1 : separator.size()));
+    if (at_spaces) skip_spaces();
+    if (++splits == max_splits) break;
   }
   emit(text);
 }
@@ -91,10 +95,12 @@ class Pieces {
 void check_ranks(KernelContext& context, std::string_view separator_name) {
   const auto& op = context.node().op_name;
   if (context.input(0).rank() != 1) {
-    throw invalid_argument(op, ": the input must be a vector. Details: its shape is ", context.input(0).shape(), ".");
+    throw invalid_argument(op, ": the input must be a vector. Details: its shape is ",
+                           context.input(0).shape(), ".");
   }
   if (context.input(1).rank() != 0) {
-    throw invalid_argument(op, ": ", separator_name, " must be a scalar. Details: its shape is ", context.input(1).shape(), ".");
+    throw invalid_argument(op, ": ", separator_name, " must be a scalar. Details: its shape is ",
+                           context.input(1).shape(), ".");
   }
 }
 
@@ -108,7 +114,8 @@ class SplitKernel final : public Kernel {
     Pieces pieces(texts.size());
     for (const std::string& text : texts) {
       pieces.begin_row();
-      split_at_bytes(text, delimiters, skip_empty_, [&](std::string_view piece) { pieces.add(piece); });
+      split_at_bytes(text, delimiters, skip_empty_,
+                     [&](std::string_view piece) { pieces.add(piece); });
     }
     pieces.write(context);
   }
@@ -119,7 +126,8 @@ class SplitKernel final : public Kernel {
 
 class SplitV2Kernel final : public Kernel {
  public:
-  explicit SplitV2Kernel(const KernelInit& init) : max_splits_(init.attr<std::int64_t>("maxsplit")) {}
+  explicit SplitV2Kernel(const KernelInit& init)
+      : max_splits_(init.attr<std::int64_t>("maxsplit")) {}
   void compute(KernelContext& context) const override {
     check_ranks(context, "sep");
     const auto texts = context.input(0).values<std::string>();
@@ -127,7 +135,8 @@ class SplitV2Kernel final : public Kernel {
     Pieces pieces(texts.size());
     for (const std::string& text : texts) {
       pieces.begin_row();
-      split_at_text(text, separator, max_splits_, [&](std::string_view piece) { pieces.add(piece); });
+      split_at_text(text, separator, max_splits_,
+                    [&](std::string_view piece) { pieces.add(piece); });
     }
     pieces.write(context);
   }
