@@ -33,11 +33,17 @@ OpFamily fake_quant_ops();
 OpFamily file_ops();
 OpFamily hash_bucket_ops();
 OpFamily image_ops();
-OpFamily linalg_ops();
 OpFamily linalg_band_ops();
 OpFamily linalg_diag_ops();
 OpFamily linalg_einsum_ops();
 OpFamily linalg_matmul_ops();
+OpFamily linalg_tridiagonal_ops();
+OpFamily linalg_triangular_ops();
+OpFamily linalg_svd_ops();
+OpFamily linalg_square_root_ops();
+OpFamily linalg_solve_ops();
+OpFamily linalg_decompositions_ops();
+OpFamily linalg_cholesky_ops();
 OpFamily math_arithmetic_ops();
 OpFamily math_bincount_ops();
 OpFamily math_bins_ops();
@@ -147,11 +153,17 @@ const OpRegistry& builtin_ops() {
         file_ops(),
         hash_bucket_ops(),
         image_ops(),
-        linalg_ops(),
         linalg_band_ops(),
         linalg_diag_ops(),
         linalg_einsum_ops(),
         linalg_matmul_ops(),
+        linalg_tridiagonal_ops(),
+        linalg_triangular_ops(),
+        linalg_svd_ops(),
+        linalg_square_root_ops(),
+        linalg_solve_ops(),
+        linalg_decompositions_ops(),
+        linalg_cholesky_ops(),
         math_arithmetic_ops(),
         math_bincount_ops(),
         math_bins_ops(),

@@ -1,7 +1,0 @@
-#include "graph/op.h"
-
-namespace hub {
-
-OpFamily linalg_ops() { return {}; }
-
-}  // namespace hub
