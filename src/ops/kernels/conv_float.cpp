@@ -1,6 +1,7 @@
 #include "ops/kernels/conv_float.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "ops/kernels/conv_loops.h"
@@ -15,21 +16,36 @@ using dnn::ConvShape;
 // More shapes than this are made anew each time they come up.
 constexpr std::size_t kMaxPlans = 32;
 
-// oneDNN does about so much on one core.
-constexpr double kFlopsPerNs = 80;
+// What a core does at least: depthwise convolutions wait for memory.
+double cost_ns(const ConvShape& shape) {
+  const bool depthwise = shape.in_channels == shape.groups;
+  return shape.flops() / (depthwise ? 40 : 100);
+}
 
 Tensor bytes(KernelContext& c, std::size_t size) {
   return c.temporary(DType::kUint8, Shape{static_cast<std::int64_t>(size)});
 }
 
-// How many bands of rows an image is cut into: enough for a few threads, none shorter than
-// what is worth a thread. It follows from the shape alone, so that results do not depend on
-// the number of threads.
+// How many bands of rows an image is cut into: enough for a few threads, none so small that
+// starting it counts. It follows from the shape alone, so that results do not depend on the
+// number of threads.
 std::int64_t band_count(const ConvShape& image) {
-  constexpr double kBandNs = 60'000;
-  constexpr std::int64_t kMaxBands = 16;
-  const auto worth = static_cast<std::int64_t>(image.flops() / kFlopsPerNs / kBandNs);
-  return std::clamp<std::int64_t>(std::min(worth, image.output[0]), 1, kMaxBands);
+  constexpr double kBandNs = 50'000;
+  constexpr std::int64_t kBandPixels = 48;
+  constexpr std::int64_t kMaxBands = 8;
+  const auto worth = static_cast<std::int64_t>(cost_ns(image) / kBandNs);
+  const std::int64_t by_pixels = std::max<std::int64_t>(2, image.out_pixels() / kBandPixels);
+  return std::clamp<std::int64_t>(std::min({worth, by_pixels, image.output[0]}), 1, kMaxBands);
+}
+
+// A product of the input's pixels and the filter: where its rows lie does not matter.
+bool is_pointwise(const ConvShape& shape) {
+  for (std::size_t i = 0; i < static_cast<std::size_t>(shape.spatial_dims); ++i) {
+    if (shape.kernel[i] != 1 || shape.stride[i] != 1 || shape.before[i] != 0 ||
+        shape.output[i] != shape.input[i])
+      return false;
+  }
+  return shape.groups == 1;
 }
 
 struct RowRange {
@@ -114,15 +130,15 @@ void FloatConvolution::add_bands(Plan& plan) const {
   const ConvShape& image = plan.shape;
   const std::int64_t count = band_count(image);
   if (count < 2) return;
-  const std::int64_t height = (image.output[0] + count - 1) / count;
   std::int64_t in_row = image.in_channels, out_row = image.out_channels;
-  for (std::size_t i = 1; i < static_cast<std::size_t>(image.spatial_dims); ++i) {
-    in_row *= image.input[i];
-    out_row *= image.output[i];
+  for (std::size_t axis = 1; axis < static_cast<std::size_t>(image.spatial_dims); ++axis) {
+    in_row *= image.input[axis];
+    out_row *= image.output[axis];
   }
   std::vector<ConvShape> shapes;  // of the primitives
-  for (std::int64_t row = 0; row < image.output[0]; row += height) {
-    const auto band = band_shape(image, {row, std::min(row + height, image.output[0])});
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t row = i * image.output[0] / count;
+    const auto band = band_shape(image, {row, (i + 1) * image.output[0] / count});
     if (!band) return plan.bands.clear();
     const auto& [shape, first] = *band;
     std::size_t index =
@@ -160,8 +176,33 @@ Tensor FloatConvolution::packed_filter(KernelContext& c, const Plan& plan,
   return packed_.back().packed;
 }
 
+// Small images of a pointwise convolution, taken together as rows of pixels. oneDNN sums a
+// pixel in the same order in every row, however long that is.
 void FloatConvolution::run(KernelContext& c, const ConvShape& shape, float* x, const Tensor& filter,
                            float* y, const float* bias) const {
+  constexpr std::int64_t kRowPixels = 128;
+  const std::int64_t pixels = shape.in_pixels();
+  if (shape.batch < 2 || pixels * 2 > kRowPixels || !is_pointwise(shape))
+    return run_images(c, shape, x, filter, y, bias);
+  std::int64_t done = 0;
+  // Powers of two, so that ever new batches are made of few shapes.
+  for (auto images = static_cast<std::int64_t>(
+           std::bit_floor(static_cast<std::uint64_t>(kRowPixels / pixels)));
+       images > 0; images /= 2) {
+    ConvShape rows = shape;
+    rows.batch = (shape.batch - done) / images;
+    if (rows.batch == 0) continue;
+    rows.input.fill(1);
+    rows.input[static_cast<std::size_t>(shape.spatial_dims) - 1] = images * pixels;
+    rows.output = rows.input;
+    run_images(c, rows, x + done * pixels * shape.in_channels, filter,
+               y + done * pixels * shape.out_channels, bias);
+    done += rows.batch * images;
+  }
+}
+
+void FloatConvolution::run_images(KernelContext& c, const ConvShape& shape, float* x,
+                                  const Tensor& filter, float* y, const float* bias) const {
   const std::shared_ptr<const Plan> plan = plan_for(shape);
   if (plan->bands.empty()) {
     if (kind_ == ConvKind::kForward) {
@@ -175,7 +216,7 @@ void FloatConvolution::run(KernelContext& c, const ConvShape& shape, float* x, c
   const auto bands = static_cast<std::int64_t>(plan->bands.size());
   const std::int64_t in_size = shape.in_pixels() * shape.in_channels;
   const std::int64_t out_size = shape.out_pixels() * shape.out_channels;
-  const double band_ns = plan->shape.flops() / kFlopsPerNs / static_cast<double>(bands);
+  const double band_ns = cost_ns(plan->shape) / static_cast<double>(bands);
   c.parallel_for(shape.batch * bands, band_ns, [&](std::int64_t begin, std::int64_t end) {
     Tensor scratch = bytes(c, plan->scratch_bytes);
     for (std::int64_t i = begin; i < end; ++i) {
@@ -201,7 +242,7 @@ void FloatConvolution::run_filter(KernelContext& c, const ConvShape& shape, cons
   Tensor sums = c.temporary(kFloat, Shape{parts, size});
   float* sum = sums.mutable_data<float>();
   std::fill_n(sum, parts * size, 0.0f);
-  const double part_ns = plan->shape.flops() / kFlopsPerNs * static_cast<double>(images);
+  const double part_ns = cost_ns(plan->shape) * static_cast<double>(images);
   c.parallel_for(parts, part_ns, [&](std::int64_t begin, std::int64_t end) {
     Tensor scratch = bytes(c, plan->scratch_bytes);
     Tensor packed = bytes(c, primitive.packed_bytes());

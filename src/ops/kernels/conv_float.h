@@ -48,6 +48,8 @@ class FloatConvolution {
     Tensor packed;
   };
 
+  void run_images(KernelContext& c, const dnn::ConvShape& shape, float* x, const Tensor& filter,
+                  float* y, const float* bias) const;
   std::shared_ptr<const Plan> plan_for(const dnn::ConvShape& shape) const;
   std::shared_ptr<const Plan> make_plan(const dnn::ConvShape& image) const;
   void add_bands(Plan& plan) const;
