@@ -45,7 +45,7 @@ void straight_plan(benchmark::State& state) {
     run.run({&feed, 1}, {&fetch, 1});
     benchmark::DoNotOptimize(fetch.raw_data());
   }
-  state.counters["per_op"] = ns_per_op(state.range(0));
+  state.counters["ns_per_op"] = ns_per_op(state.range(0));
 }
 BENCHMARK(straight_plan)->Arg(1)->Arg(100);
 
@@ -81,7 +81,7 @@ void v1_loop(benchmark::State& state, ExecutorKind executor) {
   for (auto _ : state) {
     benchmark::DoNotOptimize(engine.run({}, std::vector{exit})[0].raw_data());
   }
-  state.counters["per_op"] = ns_per_op(kIterations * (state.range(0) + 2));
+  state.counters["ns_per_op"] = ns_per_op(kIterations * (state.range(0) + 2));
 }
 BENCHMARK_CAPTURE(v1_loop, structured, ExecutorKind::kStructured)
     ->Arg(1)

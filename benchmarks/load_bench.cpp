@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <string>
 
 #include "base/file.h"
 #include "format/graph_def.h"
@@ -25,7 +26,10 @@ std::string graph_bytes(std::int64_t nodes, std::int64_t floats_in_each) {
   graph.nodes.push_back(first);
   for (std::int64_t i = 0; i < nodes; ++i) {
     Tensor value(kFloat, Shape{floats_in_each});
-    std::fill_n(value.mutable_data<float>(), floats_in_each, static_cast<float>(i));
+    // All different: equal values would be written once.
+    for (std::int64_t k = 0; k < floats_in_each; ++k) {
+      value.mutable_data<float>()[k] = static_cast<float>(i + k);
+    }
     NodeDef constant;
     constant.name = "block/layer_" + std::to_string(i) + "/constant";
     constant.op = "Const";
