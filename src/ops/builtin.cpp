@@ -52,6 +52,7 @@ OpFamily math_compare_ops();
 OpFamily math_complex_ops();
 OpFamily math_division_ops();
 OpFamily math_fft_ops();
+OpFamily math_integrals_ops();
 OpFamily math_quantize_ops();
 OpFamily math_quantize_dequantize_ops();
 OpFamily math_requantize_ops();
@@ -172,6 +173,7 @@ const OpRegistry& builtin_ops() {
         math_complex_ops(),
         math_division_ops(),
         math_fft_ops(),
+        math_integrals_ops(),
         math_quantize_ops(),
         math_quantize_dequantize_ops(),
         math_requantize_ops(),
