@@ -203,7 +203,8 @@ TEST(EngineTest, ManyThreadsRunTheSameAndDifferentPlans) {
       for (int i = 0; i < 300; ++i) {
         const OutputId wanted = i % 2 == 0 ? doubled : negated;
         const float expected = static_cast<float>(i % 2 == 0 ? 2 * t : -2 * t);
-        for (const float got : engine.run(feeds, std::vector{wanted})[0].values<float>()) wrong += got != expected;
+        const Tensor result = engine.run(feeds, std::vector{wanted})[0];
+        for (const float got : result.values<float>()) wrong += got != expected;
         engine.run({}, {}, std::vector{count.node});
       }
     });
