@@ -17,6 +17,7 @@ namespace {
 struct BenchCommand {
   ModelOptions model;
   InputOptions inputs;
+  std::vector<std::string> fetches;
   int warmup = 3;
   int repeat = 20;
   std::string outputs;
@@ -60,14 +61,18 @@ Timings measure(const BenchCommand& command) {
   PreparedModel model;
   timings.load_ms = time_ms([&] {
     model = open_prepared(command.model);
-    if (model.signature.empty()) throw UsageError("bench needs a model with signatures");
-    model.runner->prepare(model.signature);
+    if (!model.signature.empty()) model.runner->prepare(model.signature);
   });
+  if (model.signature.empty() == command.fetches.empty()) {
+    throw UsageError("--fetch says what to compute of a graph without signatures, and only there");
+  }
   const PreparedInputs inputs = prepare_inputs(model, command.inputs);
-  const CallOptions options{.feeds = inputs.feeds};
+  const CallOptions options{.feeds = inputs.feeds, .fetches = command.fetches};
   TensorMap outputs;
   const auto run = [&] {
-    outputs = model.runner->call(model.signature, inputs.signature_inputs, options);
+    outputs = model.signature.empty()
+                  ? model.runner->run(options)
+                  : model.runner->call(model.signature, inputs.signature_inputs, options);
   };
   checking_usage([&] {
     for (int i = 0; i < command.warmup + command.repeat; ++i) {
@@ -115,6 +120,11 @@ CommandEntry add_bench(CLI::App& program) {
   command
       ->add_option("--input", options->inputs.single,
                    "An input: NAME=FILE.npy or NAME=JSON; may be repeated")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      ->add_option("--fetch", options->fetches,
+                   "A tensor to compute of a graph without signatures; may be repeated")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--warmup", options->warmup, "Runs before those that count")

@@ -2,6 +2,7 @@
 // Batch normalisation of inference is folded into filter and bias, which are made anew only
 // when a variable that they come from was written.
 
+#include <algorithm>
 #include <cmath>
 
 #include "ops/fusion.h"
@@ -22,6 +23,7 @@ class FusedConvKernel final : public Kernel {
   explicit FusedConvKernel(const KernelInit& init)
       : attrs_(conv_attrs(init, 2, init.attr<bool>("depthwise"))),
         batch_norm_(init.attr<bool>("batch_norm")),
+        scaled_(init.attr<bool>("scaled")),
         epsilon_(init.attr<float>("epsilon")),
         convolution_(dnn::ConvKind::kForward, true, {.bias = true, .activation = activation_of(init)}) {}
 
@@ -54,6 +56,10 @@ class FusedConvKernel final : public Kernel {
       check_arguments(c, shape);
       if (batch_norm_) {
         fold_batch_norm(fresh, shape);
+      } else if (scaled_) {
+        const float* scale = fresh.from[1].data<float>();
+        fresh.filter = scaled_filter(fresh.from[0], scale, shape.out_channels);
+        fresh.bias = fresh.from[2];
       } else {
         fresh.filter = fresh.from[0];
         fresh.bias = fresh.from[1];
@@ -88,7 +94,6 @@ class FusedConvKernel final : public Kernel {
     const float* mean = derived.from[3].data<float>();
     const float* variance = derived.from[4].data<float>();
     const auto channels = shape.out_channels;
-    derived.filter = Tensor(kFloat, filter.shape());
     derived.bias = Tensor(kFloat, Shape{channels});
     std::vector<float> factors(static_cast<std::size_t>(channels));
     for (std::int64_t i = 0; i < channels; ++i) {
@@ -96,14 +101,21 @@ class FusedConvKernel final : public Kernel {
       factors[static_cast<std::size_t>(i)] = factor;
       derived.bias.mutable_data<float>()[i] = offset[i] - mean[i] * factor;
     }
-    // The output channel is the filter's last index; depthwise, its last two.
+    derived.filter = scaled_filter(filter, factors.data(), channels);
+  }
+
+  // The output channel is the filter's last index; depthwise, its last two.
+  static Tensor scaled_filter(const Tensor& filter, const float* factors, std::int64_t channels) {
+    Tensor scaled(kFloat, filter.shape());
     const float* from = filter.data<float>();
-    float* to = derived.filter.mutable_data<float>();
-    for (std::int64_t i = 0; i < filter.num_elements(); ++i) to[i] = from[i] * factors[static_cast<std::size_t>(i % channels)];
+    float* to = scaled.mutable_data<float>();
+    for (std::int64_t i = 0; i < filter.num_elements(); ++i) to[i] = from[i] * factors[i % channels];
+    return scaled;
   }
 
   ConvAttrs attrs_;
   bool batch_norm_;
+  bool scaled_;
   float epsilon_;
   FloatConvolution convolution_;
   mutable std::mutex mutex_;
@@ -118,7 +130,7 @@ constexpr OpDef kOps[] = {
      .outputs = "output: T",
      .attrs = "T: {float}; num_args: int >= 1; strides: list(int); padding: {'SAME', 'VALID', 'EXPLICIT'}; "
               "explicit_paddings: list(int) = []; data_format: {'NHWC'} = 'NHWC'; "
-              "dilations: list(int) = [1, 1, 1, 1]; depthwise: bool = false; batch_norm: bool = false; "
+              "dilations: list(int) = [1, 1, 1, 1]; depthwise: bool = false; batch_norm: bool = false; scaled: bool = false; "
               "epsilon: float = 0.0; activation: string = ''",
      .shape = fused_shape,
      .kernel = make_kernel<FusedConvKernel>,
@@ -146,7 +158,60 @@ bool is_inference_batch_norm(const Node& node) {
   return value != nullptr && !*value;
 }
 
-// conv -> BiasAdd or FusedBatchNorm (inference) [-> Relu or Relu6]
+// What a convolution's result is scaled and shifted by: [scale,] bias, or the four vectors of
+// a batch normalisation.
+struct Affine {
+  int convolution = -1;
+  bool batch_norm = false;
+  bool scaled = false;
+  float epsilon = 0;
+  std::vector<OutputId> arguments;
+};
+
+// Splits the inputs of a Mul or Add into a vector with a stable value for each channel of the
+// result, and the rest.
+bool split_channel_vector(const FusionGraph& g, const Node& node, OutputId& vector, OutputId& rest) {
+  const PartialShape& result = node.outputs[0].shape;
+  if (node.inputs.size() != 2 || node.outputs[0].dtype != kFloat || result.rank() != 4 || result.dim(3) < 0) return false;
+  for (const std::size_t i : {1u, 0u}) {
+    const PartialShape& shape = g.graph().fact(node.inputs[i]).shape;
+    if (shape.rank() != 1 || shape.dim(0) != result.dim(3) || !g.is_stable(node.inputs[i])) continue;
+    vector = node.inputs[i];
+    rest = node.inputs[1 - i];
+    return rest.index == 0;
+  }
+  return false;
+}
+
+bool match_batch_norm_or_bias(const FusionGraph& g, int index, Affine& affine) {
+  const Node& node = g.node(index);
+  affine.batch_norm = is_inference_batch_norm(node);
+  const bool bias = node.op_name == "BiasAdd" && has_string(node, "data_format", "NHWC");
+  if ((!affine.batch_norm && !bias) || !g.only_first_output(index) || node.inputs[0].index != 0) return false;
+  affine.convolution = node.inputs[0].node;
+  affine.arguments.assign(node.inputs.begin() + 1, node.inputs.end());
+  if (affine.batch_norm) affine.epsilon = std::get<float>(node.attrs.at("epsilon").value);
+  return std::ranges::all_of(affine.arguments, [&](OutputId argument) { return g.is_stable(argument); });
+}
+
+// Batch normalisation of inference as TensorFlow 1 composed it: conv * scale + bias.
+bool match_scale_and_shift(const FusionGraph& g, int index, Affine& affine) {
+  const Node& sum = g.node(index);
+  OutputId bias, rest;
+  if ((sum.op_name != "Add" && sum.op_name != "AddV2") || !split_channel_vector(g, sum, bias, rest)) return false;
+  affine.arguments = {bias};
+  affine.convolution = rest.node;
+  const Node& product = g.node(rest.node);
+  OutputId scale, scaled;
+  if (product.op_name == "Mul" && g.is_private(rest.node) && split_channel_vector(g, product, scale, scaled)) {
+    affine.scaled = true;
+    affine.arguments = {scale, bias};
+    affine.convolution = scaled.node;
+  }
+  return true;
+}
+
+// conv -> BiasAdd, FusedBatchNorm (inference), or [Mul ->] Add [-> Relu or Relu6]
 bool fuse_convolution(FusionGraph& g, int root) {
   int cursor = root;
   AttrMap attrs;
@@ -158,24 +223,22 @@ bool fuse_convolution(FusionGraph& g, int root) {
     cursor = input.node;
     if (!g.is_private(cursor)) return false;
   }
-  const Node& affine = g.node(cursor);
-  const bool batch_norm = is_inference_batch_norm(affine);
-  const bool bias = affine.op_name == "BiasAdd" && has_string(affine, "data_format", "NHWC");
-  if ((!batch_norm && !bias) || !g.only_first_output(cursor)) return false;
-  const OutputId conv_output = affine.inputs[0];
-  if (conv_output.index != 0 || !is_float_convolution(g, conv_output.node)) return false;
-  const Node& conv = g.node(conv_output.node);
-  std::vector<OutputId> inputs = conv.inputs;
-  for (std::size_t i = 1; i < affine.inputs.size(); ++i) {
-    if (!g.is_stable(affine.inputs[i])) return false;
-    inputs.push_back(affine.inputs[i]);
+  Affine affine;
+  if (!match_batch_norm_or_bias(g, cursor, affine)) {
+    affine = {};
+    if (!match_scale_and_shift(g, cursor, affine)) return false;
   }
+  if (!is_float_convolution(g, affine.convolution)) return false;
+  const Node& conv = g.node(affine.convolution);
+  std::vector<OutputId> inputs = conv.inputs;
+  inputs.insert(inputs.end(), affine.arguments.begin(), affine.arguments.end());
   for (const std::string_view name : {"strides", "padding", "explicit_paddings", "dilations", "data_format"}) {
     if (const auto found = conv.attrs.find(name); found != conv.attrs.end()) attrs[std::string(name)] = found->second;
   }
   attrs["depthwise"] = AttrValue(conv.op_name != "Conv2D");
-  attrs["batch_norm"] = AttrValue(batch_norm);
-  if (batch_norm) attrs["epsilon"] = affine.attrs.at("epsilon");
+  attrs["batch_norm"] = AttrValue(affine.batch_norm);
+  attrs["scaled"] = AttrValue(affine.scaled);
+  attrs["epsilon"] = AttrValue(affine.epsilon);
   g.replace(root, kFusedOp, std::move(inputs), std::move(attrs));
   return true;
 }
