@@ -73,11 +73,10 @@ struct ExpReduced {
 
 // Negative: NaN. Zero, of either sign: -inf.
 [[gnu::always_inline]] inline float log(float x) {
-  const std::int32_t bits = std::bit_cast<std::int32_t>(x);
-  const std::int32_t e = (bits - 0x3f3504f3) >> 23;  // the mantissa lies in [sqrt(1/2), sqrt(2))
-  const float f =
-      std::bit_cast<float>(bits - static_cast<std::int32_t>(static_cast<std::uint32_t>(e) << 23)) -
-      1.0f;
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
+  // The mantissa lies in [sqrt(1/2), sqrt(2)).
+  const std::int32_t e = static_cast<std::int32_t>(bits - 0x3f3504f3u) >> 23;
+  const float f = std::bit_cast<float>(bits - (static_cast<std::uint32_t>(e) << 23)) - 1.0f;
   const auto n = static_cast<float>(e);
   float p = 7.0376836292e-2f;
   p = std::fma(p, f, -1.1514610310e-1f);
