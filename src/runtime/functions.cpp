@@ -37,6 +37,8 @@ class FunctionRuntime::Instance final : public FunctionInstance {
     plan().run(caller.step(), inputs, outputs);
   }
 
+  void drop_plan() { plan_.reset(); }
+
  private:
   void check_call(const KernelContext& caller, std::span<const Tensor> inputs, std::span<const Tensor> outputs) const {
     if (inputs.size() != body_->inputs.size() || outputs.size() != body_->outputs.size()) {
@@ -83,7 +85,10 @@ class FunctionRuntime::Instance final : public FunctionInstance {
 FunctionRuntime::FunctionRuntime(const GraphData& library, ResourceManager& resources, bool passes, bool raise_loops)
     : library_(library), resources_(resources), passes_(passes), raise_loops_(raise_loops) {}
 
-FunctionRuntime::~FunctionRuntime() = default;
+// Functions that call each other hold each other through their plans.
+FunctionRuntime::~FunctionRuntime() {
+  for (const auto& [key, instance] : instances_) instance->drop_plan();
+}
 
 std::shared_ptr<const FunctionInstance> FunctionRuntime::find(const FunctionRef& function) {
   const std::string key = function_key(function);
