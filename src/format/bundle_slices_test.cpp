@@ -1,6 +1,7 @@
 // Partitioned variables, merged bundles, and the bundles of real models.
 
 #include <gmock/gmock.h>
+#include <sys/wait.h>
 
 #include <numeric>
 
@@ -235,7 +236,10 @@ TEST_F(BundleSlicesTest, TensorFlowReadsWhatWasWritten) {
   write_raw(prefix("pairs"), pairs);
   const std::string command = cat("'", python, "' '", TF1HUB_SOURCE_DIR,
                                   "/tests/tensorflow/read_bundle.py' '", prefix("pairs"), "'");
-  EXPECT_EQ(std::system(command.c_str()), 0) << command;
+  const int status = std::system(command.c_str());
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+    GTEST_SKIP() << python << " has no TensorFlow";
+  EXPECT_EQ(status, 0) << command;
 }
 
 }  // namespace

@@ -1,13 +1,18 @@
 """Checks that TensorFlow reads checkpoints that tf1hub wrote.
 
 Usage: read_bundle.py PAIRS, a file of lines "original prefix<TAB>rewritten prefix". Both must
-hold the same tensors: names, dtypes, shapes and bytes.
+hold the same tensors: names, dtypes, shapes and bytes. Exit status 77: there is no TensorFlow
+that can be imported.
 """
 import os
 import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-import tensorflow as tf  # noqa: E402
+try:
+    import tensorflow as tf
+except Exception as error:  # a broken installation raises anything
+    print(f"TensorFlow cannot be imported: {error}", file=sys.stderr)
+    sys.exit(77)
 
 
 def differences(original, rewritten):
