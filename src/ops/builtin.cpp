@@ -39,6 +39,7 @@ OpFamily linalg_einsum_ops();
 OpFamily linalg_matmul_ops();
 OpFamily linalg_tridiagonal_ops();
 OpFamily linalg_triangular_ops();
+OpFamily linalg_quantized_ops();
 OpFamily linalg_svd_ops();
 OpFamily linalg_square_root_ops();
 OpFamily linalg_solve_ops();
@@ -160,6 +161,7 @@ const OpRegistry& builtin_ops() {
         linalg_matmul_ops(),
         linalg_tridiagonal_ops(),
         linalg_triangular_ops(),
+        linalg_quantized_ops(),
         linalg_svd_ops(),
         linalg_square_root_ops(),
         linalg_solve_ops(),

@@ -85,7 +85,7 @@ spectrum::SelfAdjoint<Matrix> self_adjoint(const Matrix& matrix, bool with_vecto
 Shapes self_adjoint_eig_v2_shapes(ShapeContext& c) {
   const PartialShape input = square_matrices(c, 0);
   const PartialShape values = with_matrix_dims(input, {dim_from_end(input, 1)});
-  return {values, c.attr<bool>("compute_v") ? input : PartialShape{{}}};
+  return {values, c.attr<bool>("compute_v") ? input : PartialShape::scalar()};
 }
 
 class SelfAdjointEigKernel final : public Kernel {

@@ -73,7 +73,7 @@ bool is_nan(T value) {
 }
 
 // The k <= n best of x as indices, larger first and of equal ones the first first. Unsorted
-// results come as TensorFlow's heap has them. `best` holds k + 1 elements.
+// results come as TensorFlow's heap has them.
 template <class T>
 void find_top(const T* x, std::int64_t n, std::int64_t k, bool sorted,
               std::vector<std::int64_t>& best) {
@@ -106,17 +106,18 @@ void find_top(const T* x, std::int64_t n, std::int64_t k, bool sorted,
     }
     return;
   }
-  // The first k + 1 make a heap whose front is the worst; its last place stays free.
+  // The first k + 1 make a heap whose front is the worst. Each step is TensorFlow's.
   best.resize(static_cast<std::size_t>(k) + 1);
   std::iota(best.begin(), best.end(), 0);
   std::make_heap(best.begin(), best.end(), better);
   std::pop_heap(best.begin(), best.end(), better);
+  best.pop_back();
   for (std::int64_t i = k + 1; i < n; ++i) {
     if (!better(i, best.front())) continue;
-    best.back() = i;
     std::pop_heap(best.begin(), best.end(), better);
+    best.back() = i;
+    std::push_heap(best.begin(), best.end(), better);
   }
-  best.pop_back();
   if (sorted) std::sort_heap(best.begin(), best.end(), better);
 }
 
