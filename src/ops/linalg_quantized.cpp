@@ -19,7 +19,8 @@ Shapes quantized_mat_mul_shapes(ShapeContext& c) {
   const int outer_a = c.attr<bool>("transpose_a") ? 1 : 0;
   const int outer_b = c.attr<bool>("transpose_b") ? 0 : 1;
   merge_dims(a.dim(1 - outer_a), b.dim(1 - outer_b), "QuantizedMatMul: the inner dimensions");
-  return {PartialShape{a.dim(outer_a), b.dim(outer_b)}, PartialShape::scalar(), PartialShape::scalar()};
+  return {PartialShape{a.dim(outer_a), b.dim(outer_b)}, PartialShape::scalar(),
+          PartialShape::scalar()};
 }
 
 // What the numbers of a quantized matrix mean.
