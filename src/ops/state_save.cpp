@@ -127,8 +127,12 @@ class MergeKernel final : public Kernel {
   void compute(KernelContext& context) const override {
     std::vector<std::string> prefixes;
     for (const std::string& prefix : context.input(0).values<std::string>()) {
-      if (!allow_missing_files_ || path_exists(bundle_index_path(prefix)))
+      if (path_exists(bundle_index_path(prefix))) {
         prefixes.push_back(prefix);
+      } else if (!allow_missing_files_) {
+        throw invalid_argument("MergeV2Checkpoints: every part must exist. Details: there is no \"",
+                               bundle_index_path(prefix), "\".");
+      }
     }
     const std::string& destination = scalar_string(context, 1, "the destination");
     const std::string directory = parent(destination);

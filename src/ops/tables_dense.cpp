@@ -129,8 +129,14 @@ class DenseTable final : public LookupTable {
     std::int64_t free = -1;   // the first where it could be put
   };
 
+  // Keys lie along the first axis. Errors: INVALID_ARGUMENT where they lie along more.
   std::int64_t number_of_keys(const Tensor& keys) const {
-    return key_width_ == 0 ? 0 : keys.num_elements() / key_width_;
+    const std::int64_t count = keys.rank() == 0 ? 1 : keys.dim(0);
+    if (count * key_width_ != keys.num_elements()) {
+      throw invalid_argument("A dense table's keys must be a list. Details: their shape is ",
+                             keys.shape(), ", a key has ", key_width_, " elements.");
+    }
+    return count;
   }
   const Key* stored_key(std::int64_t bucket) const {
     return keys_.data<Key>() + bucket * key_width_;
