@@ -23,6 +23,25 @@ void check_update_shape(std::string_view op, const PartialShape& variable,
   }
 }
 
+// What TensorFlow asks of updates of a resource: the rank, the shape of indices in front, and as
+// many elements as the rows have, however they are arranged.
+void check_update_count(std::string_view op, const Shape& variable, const Shape& indices,
+                        const Shape& updates) {
+  if (updates.rank() == 0) return;
+  bool fits = updates.rank() == indices.rank() + variable.rank() - 1;
+  if (fits && indices.num_elements() > 0) {
+    const Shape rows = updates.slice(indices.rank(), updates.rank());
+    fits = updates.slice(0, indices.rank()) == indices &&
+           rows.num_elements() == variable.slice(1, variable.rank()).num_elements();
+  }
+  if (!fits) {
+    throw invalid_argument(op,
+                           ": updates must be a scalar, or have the shape indices.shape + "
+                           "variable.shape[1:]. Details: variable ",
+                           variable, ", indices ", indices, ", updates ", updates, ".");
+  }
+}
+
 Shapes scatter_shape(ShapeContext& c) {
   const PartialShape variable = c.at_least_rank(0, 1);
   check_update_shape(c.node().op_name, variable, c.input(1), c.input(2));
@@ -82,7 +101,11 @@ void scatter(KernelContext& context, VariableUpdate& variable) {
   const Shape shape = variable.value().shape();
   if (shape.rank() == 0)
     throw invalid_argument(op, ": the variable must have rank >= 1. Details: it is a scalar.");
-  if (indices.num_elements() > 0) check_update_shape(op, shape, indices.shape(), updates.shape());
+  if (variable.is_ref()) {
+    check_update_shape(op, shape, indices.shape(), updates.shape());
+  } else {
+    check_update_count(op, shape, indices.shape(), updates.shape());
+  }
   if constexpr (std::is_same_v<Update, DivUpdate>) check_divisors(op, updates, variable.is_ref());
   if (indices.num_elements() == 0) return;
   const std::int64_t row = shape.slice(1, shape.rank()).num_elements();

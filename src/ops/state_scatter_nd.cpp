@@ -10,7 +10,8 @@
 namespace hub {
 namespace {
 
-// Indices of rank 1 are many indices of depth 1.
+// Indices of rank 1 are as many indices of depth 1 where shapes are compared, but TensorFlow
+// updates with the first of them only.
 struct IndexLayout {
   int outer = 1;
   std::int64_t depth = 1;  // -1: unknown
@@ -42,16 +43,21 @@ void check_update_shape(std::string_view op, const PartialShape& variable,
   }
 }
 
-Shapes scatter_nd_shape(ShapeContext& c) {
-  const PartialShape& variable = c.input(0);
+// Where indices are a vector, TensorFlow's shape rule and kernel disagree: the kernel decides.
+void check_known_shapes(ShapeContext& c, const PartialShape& variable) {
+  if (c.input(1).rank() <= 1) return;
   check_update_shape(c.node().op_name, variable, c.input(1), c.input(2));
-  return {variable};
+}
+
+Shapes scatter_nd_shape(ShapeContext& c) {
+  check_known_shapes(c, c.input(0));
+  return {c.input(0)};
 }
 
 Shapes resource_scatter_nd_shape(ShapeContext& c) {
   c.with_rank(0, 0);
   const auto& handle = c.input_handle(0);
-  if (handle) check_update_shape(c.node().op_name, handle->shape, c.input(1), c.input(2));
+  if (handle) check_known_shapes(c, handle->shape);
   return {};
 }
 
@@ -60,10 +66,13 @@ void check_shapes(std::string_view op, const Shape& variable, const Shape& indic
   const bool nothing = indices.num_elements() == 0 && updates.num_elements() == 0;
   const bool something =
       variable.num_elements() != 0 && indices.num_elements() != 0 && updates.num_elements() != 0;
-  if (!nothing && !something) {
+  const bool no_first_index = indices.rank() == 1 && indices.num_elements() == 0;
+  if ((!nothing && !something) || no_first_index) {
     throw invalid_argument(
-        op, ": where anything is empty, indices and updates must be. Details: variable ", variable,
-        ", indices ", indices, ", updates ", updates, ".");
+        op,
+        ": where anything is empty, indices and updates must be, and indices must not be a "
+        "vector. Details: variable ",
+        variable, ", indices ", indices, ", updates ", updates, ".");
   }
   check_update_shape(op, variable, indices, updates);
 }
@@ -74,7 +83,8 @@ void update_slices(const KernelContext& context, const Shape& shape, const Tenso
   const IndexLayout layout(indices.shape());
   const auto depth = static_cast<int>(layout.depth);
   const std::int64_t slice = shape.slice(depth, shape.rank()).num_elements();
-  const std::int64_t count = indices.shape().slice(0, layout.outer).num_elements();
+  const std::int64_t count =
+      indices.rank() == 1 ? 1 : indices.shape().slice(0, layout.outer).num_elements();
   const Index* index = indices.data<Index>();
   for (std::int64_t i = 0; i < count; ++i, updates += slice) {
     std::int64_t position = 0;

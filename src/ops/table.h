@@ -36,6 +36,8 @@ class LookupTable : public Resource {
   // Fills an immutable table, once. Errors: FAILED_PRECONDITION for a key with two values, or
   // where there are other entries already; INVALID_ARGUMENT for a table of another kind.
   virtual void initialize(const Tensor& keys, const Tensor& values);
+  // Whether `initialize` is how the table is filled.
+  virtual bool is_immutable() const { return false; }
   virtual bool is_initialized() const { return true; }
   // For tables that change. Errors: UNIMPLEMENTED where it does not.
   virtual void insert(const Tensor& keys, const Tensor& values);

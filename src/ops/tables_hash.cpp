@@ -18,6 +18,7 @@ class HashTable final : public LookupTable {
       : LookupTable(dtype_of<Key>, value_dtype, Shape{}, Shape{}) {}
 
   std::string_view kind() const override { return "HashTable"; }
+  bool is_immutable() const override { return true; }
   bool is_initialized() const override { return entries() != nullptr; }
   std::int64_t size() const override {
     const auto current = entries();

@@ -168,6 +168,10 @@ class InitializeFromTextFileKernel final : public Kernel {
 
   void compute(KernelContext& context) const override {
     const auto table = LookupTable::of_input(context);
+    if (!table->is_immutable()) {
+      throw invalid_argument(context.node().op_name, ": only an immutable table is filled from a ",
+                             "file. Details: it is a ", table->kind(), ".");
+    }
     initialize_from_file(*table, context.input(1).scalar<std::string>(), format_);
   }
 

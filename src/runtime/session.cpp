@@ -186,12 +186,17 @@ void Engine::set_variable(int node, Tensor value) {
     throw invalid_argument("A value must fit its variable. Details: \"", name, "\" is ", variable->dtype, " ",
                            variable->shape, ", the value is ", value.dtype(), " ", value.shape(), ".");
   }
-  variable->assign(std::move(value));
+  // A reference variable is written in place, whoever else holds its memory.
+  const bool keeps_memory =
+      !graph_.node(node).outputs[0].is_ref || value.is_exclusive() || !value.buffer()->writable();
+  variable->assign(keeps_memory ? std::move(value) : value.clone());
 }
 
 Tensor Engine::variable(int node) const {
   const auto variable = variable_of(graph_, node, state_->resources, state_->functions);
-  return variable == nullptr ? Tensor() : variable->read();
+  if (variable == nullptr) return {};
+  const std::lock_guard lock(variable->mutex);
+  return graph_.node(node).outputs[0].is_ref ? variable->value.clone() : variable->value;
 }
 
 }  // namespace hub

@@ -241,7 +241,7 @@ OutputId TestGraph::constant(const Tensor& value) {
 }
 
 OutputId TestGraph::variable(const Tensor& value) {
-  const std::string name = graph_.unique_name("variable");
+  const std::string name = cat("variable ", variables_.size());
   const OutputId handle = add(
       "VarHandleOp", {},
       {{"dtype", value.dtype()}, {"shape", PartialShape(value.shape())}, {"shared_name", name}});
