@@ -40,11 +40,11 @@ class GammaSampler {
 void draw_gamma(KernelContext& context, const Philox& start, const Tensor& alpha, Tensor& result) {
   dispatch(Floats{}, result.dtype(), [&]<class T>() {
     const T* alphas = alpha.data<T>();
-    draw_samples<T>(context, alpha.num_elements(), result, 120,
-                    [&](std::int64_t parameter, std::int64_t sample) {
-                      return GammaSampler(to_double(alphas[parameter]))
-                          .draw(at_sample(start, sample));
-                    });
+    draw_samples<T>(
+        context, alpha.num_elements(), result, 120,
+        [&](std::int64_t parameter, std::int64_t sample) {
+          return GammaSampler(to_double(alphas[parameter])).draw(at_sample(start, sample));
+        });
   });
 }
 
