@@ -143,7 +143,17 @@ TEST(DescribeTest, AgreesWithRealModels) {
   for (const RecordedModel& model : recorded_models(folder)) check_model(model);
 }
 
-TEST(DescribeTest, KnowsEveryOpOfTheZoo) {
+// Ops of the zoo's modules that are not written yet; `show` must name exactly these.
+const std::set<std::string> kNotWritten = {"AdjustContrastv2",
+                                         "AdjustHue",
+                                         "AdjustSaturation",
+                                         "DecodeJpeg",
+                                         "NonMaxSuppressionV3",
+                                         "ResizeBilinear",
+                                         "ResizeNearestNeighbor",
+                                         "ScalarSummary"};
+
+TEST(DescribeTest, NamesTheOpsOfTheZooThatAreNotWritten) {
   std::set<std::string> unsupported;
   for (const RecordedModel& model : recorded_models(TF1HUB_TEST_DATA_DIR "/zoo")) {
     const auto description = describe(open_model_files(model.path), builtin_ops());
@@ -151,7 +161,7 @@ TEST(DescribeTest, KnowsEveryOpOfTheZoo) {
       unsupported.insert(variant.unsupported_ops.begin(), variant.unsupported_ops.end());
     }
   }
-  if (!unsupported.empty()) GTEST_SKIP() << "not supported yet: " << join(unsupported);
+  EXPECT_EQ(unsupported, kNotWritten);
 }
 
 }  // namespace
