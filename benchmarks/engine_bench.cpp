@@ -94,4 +94,3 @@ BENCHMARK_CAPTURE(v1_loop, frames, ExecutorKind::kFrames)
 
 }  // namespace
 }  // namespace hub
-

@@ -63,11 +63,13 @@ BENCHMARK(load_graph)->Args({3000, 64})->Args({1500, 16'000})->Unit(benchmark::k
 class Bundle {
  public:
   Bundle(std::int64_t tensors, std::int64_t floats_in_each)
-      : folder_(std::filesystem::temp_directory_path() / ("load_bench_" + std::to_string(getpid()))) {
+      : folder_(std::filesystem::temp_directory_path() /
+                ("load_bench_" + std::to_string(getpid()))) {
     std::filesystem::create_directories(folder_);
     BundleWriter writer(prefix());
     const Tensor value(kFloat, Shape{floats_in_each});
-    for (std::int64_t i = 0; i < tensors; ++i) writer.add("layer_" + std::to_string(100'000 + i), value);
+    for (std::int64_t i = 0; i < tensors; ++i)
+      writer.add("layer_" + std::to_string(100'000 + i), value);
     writer.finish();
   }
   ~Bundle() { std::filesystem::remove_all(folder_); }
@@ -107,12 +109,17 @@ void read_bundle(benchmark::State& state, bool cold) {
       state.ResumeTiming();
     }
     const BundleReader reader(bundle.prefix());
-    for (const std::string_view key : reader.keys()) benchmark::DoNotOptimize(reader.read(key).raw_data());
+    for (const std::string_view key : reader.keys())
+      benchmark::DoNotOptimize(reader.read(key).raw_data());
   }
   state.SetBytesProcessed(state.iterations() * state.range(0) * 1'000'000);
 }
 BENCHMARK_CAPTURE(read_bundle, warm, false)->Arg(100)->Arg(1000)->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(read_bundle, cold, true)->Arg(100)->Arg(1000)->Iterations(3)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(read_bundle, cold, true)
+    ->Arg(100)
+    ->Arg(1000)
+    ->Iterations(3)
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace hub

@@ -31,6 +31,10 @@ function(tf1hub_add_protos target root folder)
   target_compile_options(${target} PRIVATE -w)
   target_include_directories(${target} SYSTEM PUBLIC "${out}")
   target_link_libraries(${target} PUBLIC protobuf::libprotobuf)
+  # Under this macro protobuf's map_field.h adds members that the system's library lacks.
+  if(TF1HUB_SANITIZE STREQUAL "thread")
+    target_compile_options(${target} PUBLIC -U__SANITIZE_THREAD__)
+  endif()
 endfunction()
 
 # tf1hub_add_layer(NAME THIRD_PARTY...): the library tf1hub_NAME from src/NAME, linking the

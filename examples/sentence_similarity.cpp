@@ -15,12 +15,9 @@
 namespace {
 
 const std::vector<std::string> kSentences = {
-    "My cat sleeps on the sofa.",
-    "A kitten is a young cat.",
-    "The bank raised its interest rates.",
-    "Loans and mortgages cost more.",
-    "The team won the football match.",
-    "Both goals were scored late in the game.",
+    "My cat sleeps on the sofa.",          "A kitten is a young cat.",
+    "The bank raised its interest rates.", "Loans and mortgages cost more.",
+    "The team won the football match.",    "Both goals were scored late in the game.",
 };
 
 // The cosine of the angle between rows `a` and `b`: 1 for the same direction.

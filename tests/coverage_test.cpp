@@ -19,7 +19,6 @@
 namespace hub {
 namespace {
 
-
 // Ops that TensorFlow 2.15's registry does not have, and where they come from.
 const std::map<std::string, std::string, std::less<>> kNotInRegistry = {};
 

@@ -121,7 +121,10 @@ class HUB_EXPORT Shape {
   Shape without_dim(int axis) const;
   Shape with_inserted(int axis, std::int64_t size) const;
   // Dimensions [begin, end).
-  Shape slice(int begin, int end) const { return Shape(dims().subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin))); }
+  Shape slice(int begin, int end) const {
+    return Shape(
+        dims().subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
+  }
 
   bool operator==(const Shape& other) const;
 
@@ -149,7 +152,9 @@ class HUB_EXPORT PartialShape {
   PartialShape(const Shape& shape);  // NOLINT: a full shape is a partial one
   static PartialShape scalar() { return PartialShape(std::vector<std::int64_t>{}); }
   static PartialShape unknown_rank() { return {}; }
-  static PartialShape unknown_dims(int rank) { return PartialShape(std::vector<std::int64_t>(static_cast<std::size_t>(rank), -1)); }
+  static PartialShape unknown_dims(int rank) {
+    return PartialShape(std::vector<std::int64_t>(static_cast<std::size_t>(rank), -1));
+  }
 
   bool has_rank() const { return known_; }
   int rank() const { return known_ ? static_cast<int>(dims_.size()) : -1; }
@@ -270,24 +275,42 @@ class BufferRef {
 // The C++ type of a dtype's elements, and back. Quantized dtypes are stored as their integers.
 template <class T>
 inline constexpr DType dtype_of = DType::kInvalid;
-template <> inline constexpr DType dtype_of<float> = DType::kFloat32;
-template <> inline constexpr DType dtype_of<double> = DType::kFloat64;
-template <> inline constexpr DType dtype_of<std::int8_t> = DType::kInt8;
-template <> inline constexpr DType dtype_of<std::int16_t> = DType::kInt16;
-template <> inline constexpr DType dtype_of<std::int32_t> = DType::kInt32;
-template <> inline constexpr DType dtype_of<std::int64_t> = DType::kInt64;
-template <> inline constexpr DType dtype_of<std::uint8_t> = DType::kUint8;
-template <> inline constexpr DType dtype_of<std::uint16_t> = DType::kUint16;
-template <> inline constexpr DType dtype_of<std::uint32_t> = DType::kUint32;
-template <> inline constexpr DType dtype_of<std::uint64_t> = DType::kUint64;
-template <> inline constexpr DType dtype_of<bool> = DType::kBool;
-template <> inline constexpr DType dtype_of<std::string> = DType::kString;
-template <> inline constexpr DType dtype_of<std::complex<float>> = DType::kComplex64;
-template <> inline constexpr DType dtype_of<std::complex<double>> = DType::kComplex128;
-template <> inline constexpr DType dtype_of<Half> = DType::kFloat16;
-template <> inline constexpr DType dtype_of<BFloat16> = DType::kBfloat16;
-template <> inline constexpr DType dtype_of<ResourceHandle> = DType::kResource;
-template <> inline constexpr DType dtype_of<Variant> = DType::kVariant;
+template <>
+inline constexpr DType dtype_of<float> = DType::kFloat32;
+template <>
+inline constexpr DType dtype_of<double> = DType::kFloat64;
+template <>
+inline constexpr DType dtype_of<std::int8_t> = DType::kInt8;
+template <>
+inline constexpr DType dtype_of<std::int16_t> = DType::kInt16;
+template <>
+inline constexpr DType dtype_of<std::int32_t> = DType::kInt32;
+template <>
+inline constexpr DType dtype_of<std::int64_t> = DType::kInt64;
+template <>
+inline constexpr DType dtype_of<std::uint8_t> = DType::kUint8;
+template <>
+inline constexpr DType dtype_of<std::uint16_t> = DType::kUint16;
+template <>
+inline constexpr DType dtype_of<std::uint32_t> = DType::kUint32;
+template <>
+inline constexpr DType dtype_of<std::uint64_t> = DType::kUint64;
+template <>
+inline constexpr DType dtype_of<bool> = DType::kBool;
+template <>
+inline constexpr DType dtype_of<std::string> = DType::kString;
+template <>
+inline constexpr DType dtype_of<std::complex<float>> = DType::kComplex64;
+template <>
+inline constexpr DType dtype_of<std::complex<double>> = DType::kComplex128;
+template <>
+inline constexpr DType dtype_of<Half> = DType::kFloat16;
+template <>
+inline constexpr DType dtype_of<BFloat16> = DType::kBfloat16;
+template <>
+inline constexpr DType dtype_of<ResourceHandle> = DType::kResource;
+template <>
+inline constexpr DType dtype_of<Variant> = DType::kVariant;
 
 // The dtype that stores the same elements: the integer of a quantized dtype, else itself.
 constexpr DType storage_dtype(DType dtype) {

@@ -20,7 +20,9 @@ TEST(StringsTest, CatJoinsTextAndNumbers) {
   EXPECT_EQ(join(std::vector<int>{1, 2, 3}), "1, 2, 3");
 }
 
-TEST(StringsTest, SplitKeepsEmptyParts) { EXPECT_THAT(split("a,,b", ','), ElementsAre("a", "", "b")); }
+TEST(StringsTest, SplitKeepsEmptyParts) {
+  EXPECT_THAT(split("a,,b", ','), ElementsAre("a", "", "b"));
+}
 
 TEST(StringsTest, PrintableShowsControlBytesAndInvalidUtf8) {
   EXPECT_EQ(printable("h\xc3\xa9\n\xff"), "h\xc3\xa9\\x0a\\xff");
@@ -29,7 +31,8 @@ TEST(StringsTest, PrintableShowsControlBytesAndInvalidUtf8) {
 
 TEST(ErrorTest, ContextIsAddedOutwards) {
   try {
-    with_context([] { throw invalid_argument("the rule. ", "Details: ", 3, "."); }, [] { return std::string("in node \"a\""); });
+    with_context([] { throw invalid_argument("the rule. ", "Details: ", 3, "."); },
+                 [] { return std::string("in node \"a\""); });
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);

@@ -67,7 +67,8 @@ void ThreadPool::work() {
   inside_loop = true;
   std::uint64_t seen = 0;
   while (true) {
-    for (int i = 0; i < kSpins && generation_.load(std::memory_order_acquire) == seen; ++i) pause_briefly();
+    for (int i = 0; i < kSpins && generation_.load(std::memory_order_acquire) == seen; ++i)
+      pause_briefly();
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [&] { return generation_.load() != seen; });
     seen = generation_.load();
@@ -88,7 +89,8 @@ void ThreadPool::parallel_for(std::int64_t count, std::int64_t block, int max_th
   const bool alone = inside_loop || workers_.empty() || max_threads <= 1 || count <= block;
   std::unique_lock one_loop(one_loop_, std::defer_lock);
   if (alone || !one_loop.try_lock()) {
-    for (std::int64_t begin = 0; begin < count; begin += block) body(begin, std::min(begin + block, count));
+    for (std::int64_t begin = 0; begin < count; begin += block)
+      body(begin, std::min(begin + block, count));
     return;
   }
   Loop loop{count, block, &body, {0}, {max_threads - 1}, {}, {}};

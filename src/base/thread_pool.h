@@ -18,9 +18,10 @@ template <class Result, class... Args>
 class CallableRef<Result(Args...)> {
  public:
   template <class Callable>
-    requires(!std::is_same_v<std::remove_cvref_t<Callable>, CallableRef>)
-  CallableRef(Callable&& callable)  // NOLINT: made from what is called
-      : object_(const_cast<void*>(static_cast<const void*>(&callable))), call_([](void* object, Args... args) -> Result {
+  requires(!std::is_same_v<std::remove_cvref_t<Callable>, CallableRef>)
+      CallableRef(Callable&& callable)  // NOLINT: made from what is called
+      : object_(const_cast<void*>(static_cast<const void*>(&callable))),
+        call_([](void* object, Args... args) -> Result {
           return (*static_cast<std::remove_reference_t<Callable>*>(object))(args...);
         }) {}
   Result operator()(Args... args) const { return call_(object_, args...); }
@@ -64,12 +65,12 @@ class ThreadPool {
   static void run_blocks(Loop& loop);
 
   std::vector<std::thread> workers_;
-  std::mutex one_loop_;            // held by whoever runs a loop
-  std::mutex mutex_;               // guards what follows
+  std::mutex one_loop_;  // held by whoever runs a loop
+  std::mutex mutex_;     // guards what follows
   std::condition_variable wake_;
   std::condition_variable done_;
   Loop* loop_ = nullptr;
-  int inside_ = 0;                 // workers in `loop_`
+  int inside_ = 0;  // workers in `loop_`
   std::atomic<std::uint64_t> generation_{0};
   bool stopping_ = false;
 };

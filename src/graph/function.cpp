@@ -14,7 +14,8 @@ void substitute(AttrMap& attrs, const AttrMap& values) {
     if (const auto* placeholder = std::get_if<AttrPlaceholder>(&attr.value)) {
       const auto found = values.find(placeholder->name);
       if (found == values.end()) {
-        throw invalid_argument("An attribute of a function is not given. Details: \"", placeholder->name, "\".");
+        throw invalid_argument("An attribute of a function is not given. Details: \"",
+                               placeholder->name, "\".");
       }
       attr = found->second;
     } else if (auto* function = std::get_if<FunctionRef>(&attr.value)) {
@@ -25,14 +26,18 @@ void substitute(AttrMap& attrs, const AttrMap& values) {
   }
 }
 
-std::vector<DType> arg_dtypes(const ArgDef& arg, const AttrMap& attrs, const std::string& function) {
-  if (!arg.type_list_attr.empty()) return attr_value<AttrList>(attrs, function, arg.type_list_attr).types;
-  const DType dtype = arg.type_attr.empty() ? arg.type : attr_value<DType>(attrs, function, arg.type_attr);
+std::vector<DType> arg_dtypes(const ArgDef& arg, const AttrMap& attrs,
+                              const std::string& function) {
+  if (!arg.type_list_attr.empty())
+    return attr_value<AttrList>(attrs, function, arg.type_list_attr).types;
+  const DType dtype =
+      arg.type_attr.empty() ? arg.type : attr_value<DType>(attrs, function, arg.type_attr);
   std::int64_t count = 1;
   if (!arg.number_attr.empty()) count = attr_value<std::int64_t>(attrs, function, arg.number_attr);
   constexpr std::int64_t kMaxArgs = 1 << 16;
   if (count < 0 || count > kMaxArgs) {
-    throw invalid_argument("A function's argument has too many parts. Details: \"", arg.name, "\" has ", count, ".");
+    throw invalid_argument("A function's argument has too many parts. Details: \"", arg.name,
+                           "\" has ", count, ".");
   }
   return std::vector<DType>(static_cast<std::size_t>(count), dtype);
 }
@@ -59,7 +64,8 @@ class Instantiation {
     // Stateful nodes of a body run even where no output needs them
     // (PruneFunctionGraph in tensorflow/core/common_runtime/function.cc).
     for (const int node : added) {
-      if (body_->graph.node(node).op != nullptr && body_->graph.node(node).op->def().stateful) body_->targets.push_back(node);
+      if (body_->graph.node(node).op != nullptr && body_->graph.node(node).op->def().stateful)
+        body_->targets.push_back(node);
     }
     return std::move(body_);
   }
@@ -87,7 +93,8 @@ class Instantiation {
     for (const ArgDef& arg : def_.signature.outputs) {
       const auto found = def_.returns.find(arg.name);
       if (found == def_.returns.end()) {
-        throw invalid_argument("Every output of a function must be returned. Details: \"", arg.name, "\".");
+        throw invalid_argument("Every output of a function must be returned. Details: \"", arg.name,
+                               "\".");
       }
       body_->outputs.push_back(resolve(found->second));
       body_->output_dtypes.push_back(body_->graph.fact(body_->outputs.back()).dtype);
@@ -96,36 +103,43 @@ class Instantiation {
 
   // "arg", "node:output:index".
   OutputId resolve(const std::string& text) const {
-    if (const auto mapped = options_.input_map.find(text); mapped != options_.input_map.end()) return mapped->second;
+    if (const auto mapped = options_.input_map.find(text); mapped != options_.input_map.end())
+      return mapped->second;
     const std::vector<std::string> parts = split(text, ':');
     const int node = body_->graph.find(parts[0]);
     if (node < 0 || parts.size() > 3) {
-      throw invalid_argument("A function returns \"argument\" or \"node:output:index\". Details: got \"", printable(text), "\".");
+      throw invalid_argument(
+          "A function returns \"argument\" or \"node:output:index\". Details: got \"",
+          printable(text), "\".");
     }
     int index = 0;
     if (parts.size() == 3) index = parse_tensor_name(cat("n:", parts[2])).index;
     const Node& source = body_->graph.node(node);
     if (parts.size() >= 2) index += output_begin(source, parts[1]);
     if (index >= static_cast<int>(source.outputs.size()) && source.op != nullptr) {
-      throw invalid_argument("A function returns an output that is not there. Details: \"", printable(text), "\".");
+      throw invalid_argument("A function returns an output that is not there. Details: \"",
+                             printable(text), "\".");
     }
     return {node, index};
   }
 
   int output_begin(const Node& node, const std::string& name) const {
     const OpDefMessage* schema = node.op != nullptr ? &node.op->schema() : nullptr;
-    if (const auto found = body_->graph.functions.find(node.op_name); schema == nullptr && found != body_->graph.functions.end()) {
+    if (const auto found = body_->graph.functions.find(node.op_name);
+        schema == nullptr && found != body_->graph.functions.end()) {
       schema = &found->second->signature;
     }
     if (schema == nullptr) return 0;
     for (std::size_t i = 0; i < schema->outputs.size(); ++i) {
       if (schema->outputs[i].name == name) return node.output_arg_begins[i];
     }
-    throw invalid_argument("A function returns an output that is not there. Details: \"", node.name, ":", name, "\".");
+    throw invalid_argument("A function returns an output that is not there. Details: \"", node.name,
+                           ":", name, "\".");
   }
 
   void add_target(int node, const std::string& name) {
-    if (node < 0) throw invalid_argument("A function's control output names no node. Details: \"", name, "\".");
+    if (node < 0)
+      throw invalid_argument("A function's control output names no node. Details: \"", name, "\".");
     body_->targets.push_back(node);
   }
 
@@ -137,10 +151,12 @@ class Instantiation {
 
 }  // namespace
 
-std::unique_ptr<FunctionBody> instantiate_function(const FunctionRef& function, const GraphData& library) {
+std::unique_ptr<FunctionBody> instantiate_function(const FunctionRef& function,
+                                                   const GraphData& library) {
   const auto found = library.functions.find(function.name);
   if (found == library.functions.end()) {
-    throw not_found("The library has no such function. Details: \"", printable(function.name), "\".");
+    throw not_found("The library has no such function. Details: \"", printable(function.name),
+                    "\".");
   }
   return with_context([&] { return Instantiation(*found->second, function.attrs, library).run(); },
                       [&] { return cat("in function \"", function.name, "\""); });

@@ -22,7 +22,8 @@ struct FunctionBody {
 
 // The body of `function` with the attributes' placeholders replaced.
 // Errors: NOT_FOUND where `library` has no such function, INVALID_ARGUMENT for a malformed body.
-std::unique_ptr<FunctionBody> instantiate_function(const FunctionRef& function, const GraphData& library);
+std::unique_ptr<FunctionBody> instantiate_function(const FunctionRef& function,
+                                                   const GraphData& library);
 
 // One text for each different instantiation: the name and the attributes.
 std::string function_key(const FunctionRef& function);

@@ -59,7 +59,8 @@ class NodeBuilder {
     }
     if (!arg.type_list_attr.empty() && !node_.attrs.contains(arg.type_list_attr)) {
       AttrList list;
-      for (std::size_t i = 0; i < count; ++i) list.types.push_back(graph_.fact(node_.inputs[begin + i]).dtype);
+      for (std::size_t i = 0; i < count; ++i)
+        list.types.push_back(graph_.fact(node_.inputs[begin + i]).dtype);
       node_.attrs[arg.type_list_attr] = AttrValue(list);
     }
   }
@@ -77,13 +78,14 @@ class NodeBuilder {
   void check_attr(const AttrDef& def) const {
     const auto found = node_.attrs.find(def.name);
     if (found == node_.attrs.end()) {
-      throw invalid_argument(node_.op_name, ": a required attribute is missing. Details: \"", def.name, "\" (", def.type, ").");
+      throw invalid_argument(node_.op_name, ": a required attribute is missing. Details: \"",
+                             def.name, "\" (", def.type, ").");
     }
     const AttrValue& value = found->second;
     if (std::holds_alternative<AttrPlaceholder>(value.value)) return;  // inside a function's body
     if (!has_type(value, def.type)) {
-      throw invalid_argument(node_.op_name, ": an attribute has the wrong type. Details: \"", def.name, "\" is ", value,
-                             ", expected ", def.type, ".");
+      throw invalid_argument(node_.op_name, ": an attribute has the wrong type. Details: \"",
+                             def.name, "\" is ", value, ", expected ", def.type, ".");
     }
     if (def.has_minimum) check_minimum(def, value);
     if (def.allowed_values) check_allowed(def, value);
@@ -122,27 +124,34 @@ class NodeBuilder {
   void check_minimum(const AttrDef& def, const AttrValue& value) const {
     std::int64_t number = 0;
     if (const auto* integer = std::get_if<std::int64_t>(&value.value)) number = *integer;
-    if (const auto* list = std::get_if<AttrList>(&value.value)) number = static_cast<std::int64_t>(list_size(*list));
+    if (const auto* list = std::get_if<AttrList>(&value.value))
+      number = static_cast<std::int64_t>(list_size(*list));
     if (number < def.minimum) {
-      throw invalid_argument(node_.op_name, ": an attribute is below its minimum. Details: \"", def.name, "\" is ",
-                             number, ", must be at least ", def.minimum, ".");
+      throw invalid_argument(node_.op_name, ": an attribute is below its minimum. Details: \"",
+                             def.name, "\" is ", number, ", must be at least ", def.minimum, ".");
     }
   }
 
   void check_allowed(const AttrDef& def, const AttrValue& value) const {
     const AttrList& allowed = std::get<AttrList>(def.allowed_values->value);
-    const auto type_allowed = [&](DType dtype) { return std::ranges::count(allowed.types, dtype) > 0; };
-    const auto string_allowed = [&](const std::string& s) { return std::ranges::count(allowed.strings, s) > 0; };
+    const auto type_allowed = [&](DType dtype) {
+      return std::ranges::count(allowed.types, dtype) > 0;
+    };
+    const auto string_allowed = [&](const std::string& s) {
+      return std::ranges::count(allowed.strings, s) > 0;
+    };
     bool fine = true;
     if (const auto* dtype = std::get_if<DType>(&value.value)) fine = type_allowed(*dtype);
     if (const auto* text = std::get_if<std::string>(&value.value)) fine = string_allowed(*text);
     if (const auto* list = std::get_if<AttrList>(&value.value)) {
-      fine = std::ranges::all_of(list->types, type_allowed) && std::ranges::all_of(list->strings, string_allowed);
+      fine = std::ranges::all_of(list->types, type_allowed) &&
+             std::ranges::all_of(list->strings, string_allowed);
     }
     if (fine) return;
     const std::string choice = allowed.types.empty() ? join(allowed.strings) : join(allowed.types);
-    throw invalid_argument(node_.op_name, ": an attribute has a value that the op does not take. Details: \"", def.name,
-                           "\" is ", value, ", allowed are ", choice, ".");
+    throw invalid_argument(node_.op_name,
+                           ": an attribute has a value that the op does not take. Details: \"",
+                           def.name, "\" is ", value, ", allowed are ", choice, ".");
   }
 
   // The dtypes of one argument, as its attributes say.
@@ -156,10 +165,12 @@ class NodeBuilder {
       dtype = attr ? *attr : DType::kInvalid;  // a placeholder in a function's body
     }
     std::int64_t count = 1;
-    if (!arg.number_attr.empty()) count = attr_value<std::int64_t>(node_.attrs, node_.name, arg.number_attr);
+    if (!arg.number_attr.empty())
+      count = attr_value<std::int64_t>(node_.attrs, node_.name, arg.number_attr);
     constexpr std::int64_t kMaxArgs = 1 << 20;
     if (count < 0 || count > kMaxArgs) {
-      throw invalid_argument(node_.op_name, ": an argument has too many parts. Details: \"", arg.name, "\" has ", count, ".");
+      throw invalid_argument(node_.op_name, ": an argument has too many parts. Details: \"",
+                             arg.name, "\" has ", count, ".");
     }
     return std::vector<DType>(static_cast<std::size_t>(count), dtype);
   }
@@ -179,7 +190,8 @@ class NodeBuilder {
   [[noreturn]] void wrong_input_count() const {
     std::size_t expected = 0;
     for (const ArgDef& arg : schema_.inputs) expected += arg_types(arg).size();
-    throw invalid_argument(node_.op_name, ": the node has the wrong number of inputs. Details: it has ",
+    throw invalid_argument(node_.op_name,
+                           ": the node has the wrong number of inputs. Details: it has ",
                            node_.inputs.size(), ", its attributes say ", expected, ".");
   }
 
@@ -188,12 +200,14 @@ class NodeBuilder {
     if (!source.is_valid()) return;
     const OutputFact& fact = graph_.fact(source);
     if (fact.dtype != DType::kInvalid && expected != DType::kInvalid && fact.dtype != expected) {
-      throw invalid_argument(node_.op_name, ": an input has the wrong dtype. Details: input ", index, " \"", arg.name, "\" is ",
-                             graph_.output_name(source), " of ", fact.dtype, ", expected ", expected, ".");
+      throw invalid_argument(node_.op_name, ": an input has the wrong dtype. Details: input ",
+                             index, " \"", arg.name, "\" is ", graph_.output_name(source), " of ",
+                             fact.dtype, ", expected ", expected, ".");
     }
     if (arg.is_ref && fact.dtype != DType::kInvalid && !fact.is_ref) {
-      throw invalid_argument(node_.op_name, ": an input must be a reference to a variable. Details: input ", index, " \"",
-                             arg.name, "\" is ", graph_.output_name(source), ".");
+      throw invalid_argument(node_.op_name,
+                             ": an input must be a reference to a variable. Details: input ", index,
+                             " \"", arg.name, "\" is ", graph_.output_name(source), ".");
     }
   }
 
@@ -225,15 +239,18 @@ TensorName parse_tensor_name(std::string_view text) {
   } else if (const auto colon = text.rfind(':'); colon != std::string_view::npos) {
     name.node = text.substr(0, colon);
     const std::string_view digits = text.substr(colon + 1);
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), name.index);
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), name.index);
     if (error != std::errc() || end != digits.data() + digits.size() || name.index < 0) {
-      throw invalid_argument("A tensor's name is \"node\" or \"node:index\". Details: got \"", printable(text), "\".");
+      throw invalid_argument("A tensor's name is \"node\" or \"node:index\". Details: got \"",
+                             printable(text), "\".");
     }
   } else {
     name.node = text;
   }
   if (name.node.empty()) {
-    throw invalid_argument("A tensor's name is \"node\" or \"node:index\". Details: got \"", printable(text), "\".");
+    throw invalid_argument("A tensor's name is \"node\" or \"node:index\". Details: got \"",
+                           printable(text), "\".");
   }
   return name;
 }
@@ -247,13 +264,14 @@ OutputId GraphData::find_output(std::string_view tensor_name) const {
   const TensorName name = parse_tensor_name(tensor_name);
   const int node_index = find(name.node);
   if (node_index < 0) {
-    throw not_found("There is no such node in the graph. Details: \"", printable(tensor_name), "\".");
+    throw not_found("There is no such node in the graph. Details: \"", printable(tensor_name),
+                    "\".");
   }
   if (name.is_control) return {node_index, -1};
   const Node& found = node(node_index);
   if (found.op != nullptr && name.index >= static_cast<int>(found.outputs.size())) {
-    throw not_found("The node has no such output. Details: \"", printable(tensor_name), "\": ", found.op_name, " has ",
-                    found.outputs.size(), " outputs.");
+    throw not_found("The node has no such output. Details: \"", printable(tensor_name),
+                    "\": ", found.op_name, " has ", found.outputs.size(), " outputs.");
   }
   return {node_index, name.index};
 }
@@ -279,7 +297,8 @@ const Tensor* GraphData::constant(OutputId output) const {
 
 int GraphData::add(NodeSpec spec) {
   if (find(spec.name) >= 0) {
-    throw already_exists("The names of nodes are unique. Details: \"", printable(spec.name), "\" is there twice.");
+    throw already_exists("The names of nodes are unique. Details: \"", printable(spec.name),
+                         "\" is there twice.");
   }
   Node node;
   node.name = std::move(spec.name);
@@ -294,7 +313,9 @@ int GraphData::add(NodeSpec spec) {
     with_context(
         [&] {
           // A function's name may stand where an op's stands.
-          NodeBuilder(*this, node.op != nullptr ? node.op->schema() : function->second->signature, node).build();
+          NodeBuilder(*this, node.op != nullptr ? node.op->schema() : function->second->signature,
+                      node)
+              .build();
           if (node.op != nullptr) infer_shapes(*this, node);
         },
         [&] { return cat("in node \"", node.name, "\" (", node.op_name, ")"); });

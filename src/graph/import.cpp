@@ -31,7 +31,8 @@ class Importer {
 
   void add_functions() {
     for (const FunctionDef& function : def_.library.functions) {
-      graph_.functions.try_emplace(function.signature.name, std::make_shared<FunctionDef>(function));
+      graph_.functions.try_emplace(function.signature.name,
+                                   std::make_shared<FunctionDef>(function));
     }
     for (const GradientDef& gradient : def_.library.gradients) {
       graph_.function_gradients.try_emplace(gradient.function_name, gradient.gradient_function);
@@ -43,7 +44,8 @@ class Importer {
     by_name_.reserve(def_.nodes.size());
     for (std::size_t i = 0; i < def_.nodes.size(); ++i) {
       if (!by_name_.emplace(def_.nodes[i].name, static_cast<int>(i)).second) {
-        throw invalid_argument("The names of nodes are unique. Details: \"", printable(def_.nodes[i].name), "\" is there twice.");
+        throw invalid_argument("The names of nodes are unique. Details: \"",
+                               printable(def_.nodes[i].name), "\" is there twice.");
       }
     }
   }
@@ -73,7 +75,8 @@ class Importer {
     for (const std::string& text : node.inputs) {
       const Edge edge = find_edge(text);
       if (control_seen && !edge.control) {
-        throw invalid_argument("Control inputs must come after all data inputs. Details: \"", printable(text), "\".");
+        throw invalid_argument("Control inputs must come after all data inputs. Details: \"",
+                               printable(text), "\".");
       }
       control_seen = edge.control;
       edges_[static_cast<std::size_t>(index)].push_back(edge);
@@ -100,7 +103,8 @@ class Importer {
     }
     const auto found = by_name_.find(name.node);
     if (found == by_name_.end()) {
-      throw invalid_argument("Every input must be in the graph. Details: there is no node for \"", printable(text), "\".");
+      throw invalid_argument("Every input must be in the graph. Details: there is no node for \"",
+                             printable(text), "\".");
     }
     edge.source = found->second;
     edge.index = name.index;
@@ -119,15 +123,20 @@ class Importer {
       edge.output_name = rest.substr(0, second);
       if (second != std::string_view::npos) {
         const std::string_view digits = rest.substr(second + 1);
-        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), edge.index);
+        const auto [end, error] =
+            std::from_chars(digits.data(), digits.data() + digits.size(), edge.index);
         if (error != std::errc() || end != digits.data() + digits.size() || edge.index < 0) {
-          throw invalid_argument("An input of a function's node is \"node:output:index\". Details: got \"", printable(text), "\".");
+          throw invalid_argument(
+              "An input of a function's node is \"node:output:index\". Details: got \"",
+              printable(text), "\".");
         }
       }
     }
     const auto found = by_name_.find(node);
     if (found == by_name_.end()) {
-      throw invalid_argument("Every input must be in the function. Details: there is no node for \"", printable(text), "\".");
+      throw invalid_argument(
+          "Every input must be in the function. Details: there is no node for \"", printable(text),
+          "\".");
     }
     edge.source = found->second;
     return edge;
@@ -140,10 +149,12 @@ class Importer {
     const OpDefMessage* schema = schema_of(node);
     if (schema == nullptr) return edge.index;
     for (std::size_t i = 0; i < schema->outputs.size(); ++i) {
-      if (schema->outputs[i].name == edge.output_name) return node.output_arg_begins[i] + edge.index;
+      if (schema->outputs[i].name == edge.output_name)
+        return node.output_arg_begins[i] + edge.index;
     }
-    throw invalid_argument("An input of a function's node names an output that is not there. Details: \"", node.name, ":",
-                           edge.output_name, "\".");
+    throw invalid_argument(
+        "An input of a function's node names an output that is not there. Details: \"", node.name,
+        ":", edge.output_name, "\".");
   }
 
   const OpDefMessage* schema_of(const Node& node) const {
@@ -159,7 +170,8 @@ class Importer {
 
   // The edge that closes a loop: from NextIteration to Merge.
   bool is_back_edge(int source, const NodeDef& user) const {
-    return control_flow_of(def_.nodes[static_cast<std::size_t>(source)]) == ControlFlow::kNextIteration &&
+    return control_flow_of(def_.nodes[static_cast<std::size_t>(source)]) ==
+               ControlFlow::kNextIteration &&
            control_flow_of(user) == ControlFlow::kMerge;
   }
 
@@ -172,7 +184,8 @@ class Importer {
     std::size_t done = 0;
     for (; done < ready.size(); ++done) {
       const int index = ready[done];
-      with_context([&] { add_node(index); }, [&] { return std::string("while importing a graph"); });
+      with_context([&] { add_node(index); },
+                   [&] { return std::string("while importing a graph"); });
       for (const int user : users_[static_cast<std::size_t>(index)]) {
         if (--waiting_[static_cast<std::size_t>(user)] == 0) ready.push_back(user);
       }
@@ -180,8 +193,9 @@ class Importer {
     if (done < def_.nodes.size()) {
       for (std::size_t i = 0; i < def_.nodes.size(); ++i) {
         if (added_[i] < 0) {
-          throw invalid_argument("A graph has no cycles but those of loops (NextIteration to Merge). Details: node \"",
-                                 printable(def_.nodes[i].name), "\" is on a cycle, or behind one.");
+          throw invalid_argument(
+              "A graph has no cycles but those of loops (NextIteration to Merge). Details: node \"",
+              printable(def_.nodes[i].name), "\" is on a cycle, or behind one.");
         }
       }
     }
@@ -196,7 +210,8 @@ class Importer {
     spec.attrs = node.attrs;
     rewrite_attrs(spec.attrs);
     for (const Edge& edge : edges_[static_cast<std::size_t>(index)]) {
-      const int source = edge.source < 0 ? edge.mapped.node : added_[static_cast<std::size_t>(edge.source)];
+      const int source =
+          edge.source < 0 ? edge.mapped.node : added_[static_cast<std::size_t>(edge.source)];
       if (edge.control) {
         spec.control_inputs.push_back(source);
       } else if (edge.source < 0) {
@@ -207,7 +222,8 @@ class Importer {
         spec.inputs.push_back({source, output});
       }
     }
-    if (spec.inputs.empty() && spec.control_inputs.empty()) spec.control_inputs = options_.control_dependencies;
+    if (spec.inputs.empty() && spec.control_inputs.empty())
+      spec.control_inputs = options_.control_dependencies;
     apply_output_shapes(spec, index);
   }
 
@@ -215,9 +231,9 @@ class Importer {
     if (source < 0) return;  // a back edge: looked at when it is closed
     const Node& node = graph_.node(source);
     if (node.op != nullptr && output >= static_cast<int>(node.outputs.size())) {
-      throw invalid_argument("An input names an output that the node does not have. Details: \"", printable(user.name),
-                             "\" reads ", node.name, ":", output, ", but ", node.op_name, " has ", node.outputs.size(),
-                             " outputs.");
+      throw invalid_argument("An input names an output that the node does not have. Details: \"",
+                             printable(user.name), "\" reads ", node.name, ":", output, ", but ",
+                             node.op_name, " has ", node.outputs.size(), " outputs.");
     }
   }
 
@@ -237,8 +253,9 @@ class Importer {
       if (node.outputs[i].dtype == DType::kResource) continue;
       PartialShape& shape = node.outputs[i].shape;
       if (!shape.is_compatible_with(known[i])) {
-        throw invalid_argument("The attribute _output_shapes must fit the op. Details: node \"", node.name, "\", output ", i,
-                               ": ", known[i], " against ", shape, ".");
+        throw invalid_argument("The attribute _output_shapes must fit the op. Details: node \"",
+                               node.name, "\", output ", i, ": ", known[i], " against ", shape,
+                               ".");
       }
       shape = shape.merge_with(known[i]);
     }
@@ -249,7 +266,8 @@ class Importer {
     if (const auto found = attrs.find("_class"); found != attrs.end()) {
       if (auto* list = std::get_if<AttrList>(&found->second.value)) {
         for (std::string& text : list->strings) {
-          if (text.starts_with(kColocation)) text = cat(kColocation, prefixed(text.substr(kColocation.size())));
+          if (text.starts_with(kColocation))
+            text = cat(kColocation, prefixed(text.substr(kColocation.size())));
         }
       }
     }
@@ -264,7 +282,8 @@ class Importer {
       for (const Edge& edge : edges_[i]) {
         if (edge.control) break;
         if (edge.source >= 0 && is_back_edge(edge.source, def_.nodes[i])) {
-          graph_.set_input(added_[i], input, {added_[static_cast<std::size_t>(edge.source)], edge.index});
+          graph_.set_input(added_[i], input,
+                           {added_[static_cast<std::size_t>(edge.source)], edge.index});
         }
         ++input;
       }
@@ -273,7 +292,8 @@ class Importer {
       std::size_t control = 0;
       for (const Edge& edge : edges_[i]) {
         if (!edge.control) continue;
-        if (edge.source >= 0) node.control_inputs[control] = added_[static_cast<std::size_t>(edge.source)];
+        if (edge.source >= 0)
+          node.control_inputs[control] = added_[static_cast<std::size_t>(edge.source)];
         ++control;
       }
     }
@@ -291,7 +311,8 @@ class Importer {
 
 }  // namespace
 
-std::vector<int> import_graph_def(const GraphDef& graph_def, const ImportOptions& options, GraphData& graph) {
+std::vector<int> import_graph_def(const GraphDef& graph_def, const ImportOptions& options,
+                                  GraphData& graph) {
   return Importer(graph_def, options, graph).run();
 }
 
@@ -300,7 +321,8 @@ GraphDef export_graph_def(const GraphData& graph) {
   def.versions = graph.versions;
   for (const Node& node : graph.nodes()) {
     if (node.op_name.starts_with('_')) {
-      throw internal_error("a planner's op cannot be exported. Details: node \"", node.name, "\" (", node.op_name, ").");
+      throw internal_error("a planner's op cannot be exported. Details: node \"", node.name, "\" (",
+                           node.op_name, ").");
     }
     NodeDef out;
     out.name = node.name;
@@ -311,11 +333,13 @@ GraphDef export_graph_def(const GraphData& graph) {
       const std::string& source = graph.node(input.node).name;
       out.inputs.push_back(input.index == 0 ? source : cat(source, ":", input.index));
     }
-    for (const std::int32_t control : node.control_inputs) out.inputs.push_back(cat("^", graph.node(control).name));
+    for (const std::int32_t control : node.control_inputs)
+      out.inputs.push_back(cat("^", graph.node(control).name));
     def.nodes.push_back(std::move(out));
   }
   for (const auto& [name, function] : graph.functions) def.library.functions.push_back(*function);
-  for (const auto& [name, gradient] : graph.function_gradients) def.library.gradients.push_back({name, gradient, {}});
+  for (const auto& [name, gradient] : graph.function_gradients)
+    def.library.gradients.push_back({name, gradient, {}});
   return def;
 }
 

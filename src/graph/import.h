@@ -28,7 +28,8 @@ struct ImportOptions {
 // nodes in the order of the GraphDef. Nodes may stand in any order.
 // Errors: INVALID_ARGUMENT (a cycle that is no loop, a missing input, a wrong attribute),
 // ALREADY_EXISTS (a name twice); the graph may then hold a part of the nodes.
-std::vector<int> import_graph_def(const GraphDef& graph_def, const ImportOptions& options, GraphData& graph);
+std::vector<int> import_graph_def(const GraphDef& graph_def, const ImportOptions& options,
+                                  GraphData& graph);
 inline std::vector<int> import_graph_def(const GraphDef& graph_def, GraphData& graph) {
   return import_graph_def(graph_def, {}, graph);
 }

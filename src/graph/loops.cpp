@@ -43,7 +43,8 @@ class FrameFinder {
     std::vector<std::vector<int>> users(count);
     std::vector<int> order;
     const auto add_edge = [&](int source, int user) {
-      const bool back = kind(graph_, user) == ControlFlow::kMerge && kind(graph_, source) == ControlFlow::kNextIteration;
+      const bool back = kind(graph_, user) == ControlFlow::kMerge &&
+                        kind(graph_, source) == ControlFlow::kNextIteration;
       if (back || !used_[static_cast<std::size_t>(source)]) return;
       ++waiting[static_cast<std::size_t>(user)];
       users[static_cast<std::size_t>(source)].push_back(user);
@@ -66,7 +67,9 @@ class FrameFinder {
   // The frame that a node's input comes from, once it left an inner one.
   int output_frame(int node) const {
     const int frame = frame_of(node);
-    return kind(graph_, node) == ControlFlow::kExit ? frames_[static_cast<std::size_t>(frame)].parent : frame;
+    return kind(graph_, node) == ControlFlow::kExit
+               ? frames_[static_cast<std::size_t>(frame)].parent
+               : frame;
   }
 
   void place(int index) {
@@ -83,12 +86,15 @@ class FrameFinder {
   }
 
   bool is_back_edge(int source, int user) const {
-    return kind(graph_, user) == ControlFlow::kMerge && kind(graph_, source) == ControlFlow::kNextIteration;
+    return kind(graph_, user) == ControlFlow::kMerge &&
+           kind(graph_, source) == ControlFlow::kNextIteration;
   }
 
   int child(int parent, int enter) {
-    const auto& name = attr_value<std::string>(graph_.node(enter).attrs, graph_.node(enter).name, "frame_name");
-    const auto [found, added] = by_name_.try_emplace({parent, name}, static_cast<int>(frames_.size()));
+    const auto& name =
+        attr_value<std::string>(graph_.node(enter).attrs, graph_.node(enter).name, "frame_name");
+    const auto [found, added] =
+        by_name_.try_emplace({parent, name}, static_cast<int>(frames_.size()));
     if (added) {
       frames_[static_cast<std::size_t>(parent)].has_children = true;
       Frame frame;
@@ -109,8 +115,12 @@ class FrameFinder {
 // Takes one frame apart; gives nothing where it is not well-formed.
 class LoopBuilder {
  public:
-  LoopBuilder(const GraphData& graph, const std::vector<bool>& used, const FrameFinder::Frame& frame)
-      : graph_(graph), used_(used), frame_(frame), inside_(frame.nodes.begin(), frame.nodes.end()) {}
+  LoopBuilder(const GraphData& graph, const std::vector<bool>& used,
+              const FrameFinder::Frame& frame)
+      : graph_(graph),
+        used_(used),
+        frame_(frame),
+        inside_(frame.nodes.begin(), frame.nodes.end()) {}
 
   bool build(Loop& loop) {
     loop.frame_name = frame_.name;
@@ -123,7 +133,8 @@ class LoopBuilder {
     for (const LoopVariable& variable : loop.variables) {
       const Node& next_iteration = graph_.node(variable.next_iteration);
       next.push_back(next_iteration.inputs[0]);
-      targets.insert(targets.end(), next_iteration.control_inputs.begin(), next_iteration.control_inputs.end());
+      targets.insert(targets.end(), next_iteration.control_inputs.begin(),
+                     next_iteration.control_inputs.end());
     }
     if (loop.condition == nullptr) return false;
     loop.body = extract(loop, next, targets, ControlFlow::kSwitch);
@@ -139,7 +150,8 @@ class LoopBuilder {
       if (node.op_name.starts_with("Ref")) return false;
       switch (kind(graph_, index)) {
         case ControlFlow::kEnter: {
-          for (const std::int32_t control : node.control_inputs) loop.control_inputs.push_back(control);
+          for (const std::int32_t control : node.control_inputs)
+            loop.control_inputs.push_back(control);
           if (attr_value<bool>(node.attrs, node.name, "is_constant")) {
             invariants_[index] = node.inputs[0];
           } else {
@@ -155,7 +167,8 @@ class LoopBuilder {
         case ControlFlow::kSwitch: switches_.push_back(index); break;
         case ControlFlow::kExit:
         case ControlFlow::kNextIteration:
-          if (kind(graph_, index) == ControlFlow::kExit && !node.control_inputs.empty()) return false;
+          if (kind(graph_, index) == ControlFlow::kExit && !node.control_inputs.empty())
+            return false;
           break;
         default: break;
       }
@@ -167,7 +180,9 @@ class LoopBuilder {
   bool find_variables(Loop& loop) {
     for (const int merge : merges_) {
       const Node& node = graph_.node(merge);
-      if (node.inputs.size() != 2 || kind(graph_, node.inputs[1].node) != ControlFlow::kNextIteration) continue;
+      if (node.inputs.size() != 2 ||
+          kind(graph_, node.inputs[1].node) != ControlFlow::kNextIteration)
+        continue;
       if (!node.control_inputs.empty()) return false;
       LoopVariable variable;
       variable.merge = merge;
@@ -183,7 +198,8 @@ class LoopBuilder {
       const Node& node = graph_.node(index);
       if (node.inputs[1].node != loop_cond_) continue;
       const auto variable = by_merge_.find(node.inputs[0].node);
-      if (variable == by_merge_.end() || node.inputs[0].index != 0 || !node.control_inputs.empty()) return false;
+      if (variable == by_merge_.end() || node.inputs[0].index != 0 || !node.control_inputs.empty())
+        return false;
       by_switch_[index] = variable->second;
     }
     for (const int index : frame_.nodes) {
@@ -234,8 +250,8 @@ class LoopBuilder {
 
   // Copies what `outputs` and `targets` need. The variables are read at nodes of `source`:
   // Merges in the condition; Switches (or Merges) in the body.
-  std::unique_ptr<FunctionBody> extract(const Loop& loop, std::vector<OutputId> outputs, const std::vector<int>& targets,
-                                        ControlFlow source) {
+  std::unique_ptr<FunctionBody> extract(const Loop& loop, std::vector<OutputId> outputs,
+                                        const std::vector<int>& targets, ControlFlow source) {
     auto part = std::make_unique<FunctionBody>(graph_.registry());
     part->graph.functions = graph_.functions;
     part->graph.function_gradients = graph_.function_gradients;
@@ -244,7 +260,8 @@ class LoopBuilder {
       part->inputs.push_back({part->graph.add_source(cat("_variable_", i), "_Arg", fact), 0});
     }
     for (std::size_t i = 0; i < loop.captured.size(); ++i) {
-      part->inputs.push_back({part->graph.add_source(cat("_captured_", i), "_Arg", graph_.fact(loop.captured[i])), 0});
+      part->inputs.push_back(
+          {part->graph.add_source(cat("_captured_", i), "_Arg", graph_.fact(loop.captured[i])), 0});
     }
     std::map<int, int> copies;
     if (!copy_needed(loop, outputs, targets, source, *part, copies)) return nullptr;
@@ -254,19 +271,24 @@ class LoopBuilder {
       part->output_dtypes.push_back(graph_.fact(output).dtype);
     }
     for (const int target : targets) {
-      if (const auto copy = copies.find(target); copy != copies.end()) part->targets.push_back(copy->second);
+      if (const auto copy = copies.find(target); copy != copies.end())
+        part->targets.push_back(copy->second);
     }
     return part;
   }
 
   // Where an input of a node inside comes from, in the copy; invalid: it must be copied first.
-  OutputId map_input(const Loop& loop, OutputId input, const FunctionBody& part, const std::map<int, int>& copies) const {
-    if (const auto variable = variable_read(input)) return part.inputs[static_cast<std::size_t>(*variable)];
+  OutputId map_input(const Loop& loop, OutputId input, const FunctionBody& part,
+                     const std::map<int, int>& copies) const {
+    if (const auto variable = variable_read(input))
+      return part.inputs[static_cast<std::size_t>(*variable)];
     OutputId outside = input;
-    if (const auto invariant = invariants_.find(input.node); invariant != invariants_.end()) outside = invariant->second;
+    if (const auto invariant = invariants_.find(input.node); invariant != invariants_.end())
+      outside = invariant->second;
     const auto captured = std::ranges::find(loop.captured, outside);
     if (captured != loop.captured.end()) {
-      return part.inputs[loop.variables.size() + static_cast<std::size_t>(captured - loop.captured.begin())];
+      return part.inputs[loop.variables.size() +
+                         static_cast<std::size_t>(captured - loop.captured.begin())];
     }
     const auto copy = copies.find(input.node);
     return copy == copies.end() ? OutputId{} : OutputId{copy->second, input.index};
@@ -274,27 +296,36 @@ class LoopBuilder {
 
   // The variable that is read at a Merge, or at the live side of its Switch.
   std::optional<int> variable_read(OutputId input) const {
-    if (const auto merge = by_merge_.find(input.node); merge != by_merge_.end() && input.index == 0) return merge->second;
-    if (const auto found = by_switch_.find(input.node); found != by_switch_.end() && input.index == 1) return found->second;
+    if (const auto merge = by_merge_.find(input.node); merge != by_merge_.end() && input.index == 0)
+      return merge->second;
+    if (const auto found = by_switch_.find(input.node);
+        found != by_switch_.end() && input.index == 1)
+      return found->second;
     return std::nullopt;
   }
 
-  bool copy_needed(const Loop& loop, const std::vector<OutputId>& outputs, const std::vector<int>& targets, ControlFlow source,
-                   FunctionBody& part, std::map<int, int>& copies) {
+  bool copy_needed(const Loop& loop, const std::vector<OutputId>& outputs,
+                   const std::vector<int>& targets, ControlFlow source, FunctionBody& part,
+                   std::map<int, int>& copies) {
     std::set<int> needed;
     std::vector<int> todo;
     bool fine = true;
     const auto need = [&](int node) {
-      const bool steers = node == loop_cond_ || by_merge_.contains(node) || by_switch_.contains(node) ||
-                          invariants_.contains(node) || kind(graph_, node) == ControlFlow::kEnter ||
-                          kind(graph_, node) == ControlFlow::kNextIteration || kind(graph_, node) == ControlFlow::kExit;
+      const bool steers = node == loop_cond_ || by_merge_.contains(node) ||
+                          by_switch_.contains(node) || invariants_.contains(node) ||
+                          kind(graph_, node) == ControlFlow::kEnter ||
+                          kind(graph_, node) == ControlFlow::kNextIteration ||
+                          kind(graph_, node) == ControlFlow::kExit;
       if (steers || !is_inside(node)) return;
       if (needed.insert(node).second) todo.push_back(node);
     };
     const auto need_input = [&](OutputId input) {
-      // The dead side of a loop's Switch, LoopCond's value, a variable of the body in the condition.
-      if (by_switch_.contains(input.node) && (input.index != 1 || source == ControlFlow::kMerge)) fine = false;
-      if (input.node == loop_cond_ || (by_merge_.contains(input.node) && input.index != 0)) fine = false;
+      // The dead side of a loop's Switch, LoopCond's value, a variable of the body in the
+      // condition.
+      if (by_switch_.contains(input.node) && (input.index != 1 || source == ControlFlow::kMerge))
+        fine = false;
+      if (input.node == loop_cond_ || (by_merge_.contains(input.node) && input.index != 0))
+        fine = false;
       need(input.node);
     };
     for (const OutputId output : outputs) need_input(output);
@@ -317,7 +348,8 @@ class LoopBuilder {
     return copy_in_order(loop, needed, part, copies);
   }
 
-  bool copy_in_order(const Loop& loop, const std::set<int>& needed, FunctionBody& part, std::map<int, int>& copies) {
+  bool copy_in_order(const Loop& loop, const std::set<int>& needed, FunctionBody& part,
+                     std::map<int, int>& copies) {
     for (const int index : frame_.nodes) {  // in topological order
       if (!needed.contains(index)) continue;
       Node node = graph_.node(index);
@@ -327,7 +359,8 @@ class LoopBuilder {
       }
       std::vector<std::int32_t> controls;
       for (const std::int32_t control : node.control_inputs) {
-        if (const auto copy = copies.find(control); copy != copies.end()) controls.push_back(copy->second);
+        if (const auto copy = copies.find(control); copy != copies.end())
+          controls.push_back(copy->second);
       }
       node.control_inputs = std::move(controls);
       copies[index] = part.graph.add_copy(std::move(node));

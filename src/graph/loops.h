@@ -25,9 +25,9 @@ struct LoopVariable {
 struct Loop {
   std::string frame_name;
   std::vector<LoopVariable> variables;
-  std::vector<OutputId> captured;  // from outside of the loop, the same in every iteration
-  std::vector<int> control_inputs; // outside nodes that come before the loop
-  std::vector<int> nodes;          // all nodes of the frame, Enters and Exits too
+  std::vector<OutputId> captured;   // from outside of the loop, the same in every iteration
+  std::vector<int> control_inputs;  // outside nodes that come before the loop
+  std::vector<int> nodes;           // all nodes of the frame, Enters and Exits too
   // Both take the variables and then what is captured. The condition gives one bool, the
   // body the variables' next values.
   std::unique_ptr<FunctionBody> condition;

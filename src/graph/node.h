@@ -47,7 +47,7 @@ struct Node {
   std::string op_name;
   const Op* op = nullptr;  // nullptr: an op that we do not know
   std::string device;
-  AttrMap attrs;           // defaults are filled in
+  AttrMap attrs;  // defaults are filled in
   std::vector<OutputId> inputs;
   std::vector<std::int32_t> control_inputs;
   std::vector<OutputFact> outputs;

@@ -47,8 +47,10 @@ class SchemaParser {
     OpDefMessage schema;
     schema.name = def_.name;
     for (const auto text : split_top_level(def_.attrs, ';')) schema.attrs.push_back(attr(text));
-    for (const auto text : split_top_level(def_.inputs, ',')) schema.inputs.push_back(arg(text, schema));
-    for (const auto text : split_top_level(def_.outputs, ',')) schema.outputs.push_back(arg(text, schema));
+    for (const auto text : split_top_level(def_.inputs, ','))
+      schema.inputs.push_back(arg(text, schema));
+    for (const auto text : split_top_level(def_.outputs, ','))
+      schema.outputs.push_back(arg(text, schema));
     schema.is_stateful = def_.stateful;
     schema.is_commutative = def_.commutative;
     schema.is_aggregate = def_.aggregate;
@@ -133,14 +135,16 @@ class SchemaParser {
     } else if (text.starts_with("{") && text.ends_with("}")) {
       const std::string_view inside = trim(text.substr(1, text.size() - 2));
       if (inside.starts_with("'")) {
-        for (const auto word : split_top_level(inside, ',')) allowed.strings.push_back(quoted(word));
+        for (const auto word : split_top_level(inside, ','))
+          allowed.strings.push_back(quoted(word));
         text = "string";
       } else {
         allowed.types = types(inside);
       }
     }
     if (!allowed.types.empty()) text = "type";
-    if (!allowed.types.empty() || !allowed.strings.empty()) attr.allowed_values = AttrValue(allowed);
+    if (!allowed.types.empty() || !allowed.strings.empty())
+      attr.allowed_values = AttrValue(allowed);
     attr.type = list ? cat("list(", text, ")") : std::string(text);
   }
 
@@ -155,7 +159,8 @@ class SchemaParser {
   }
 
   std::string quoted(std::string_view text) const {
-    if (text.size() < 2 || text.front() != '\'' || text.back() != '\'') bad(text, "expected a quoted string");
+    if (text.size() < 2 || text.front() != '\'' || text.back() != '\'')
+      bad(text, "expected a quoted string");
     std::string result;
     for (std::size_t i = 1; i + 1 < text.size(); ++i) {
       if (text[i] != '\\') {
@@ -211,7 +216,8 @@ class SchemaParser {
       function.name = quoted(text);
       return AttrValue(function);
     }
-    if (!type.starts_with("list(") || !text.starts_with("[")) bad(text, "no default of this type is known");
+    if (!type.starts_with("list(") || !text.starts_with("["))
+      bad(text, "no default of this type is known");
     AttrList list;
     const std::string_view element = type.substr(5, type.size() - 6);
     for (const auto word : split_top_level(text.substr(1, text.size() - 2), ',')) {

@@ -52,11 +52,13 @@ PartialShape ShapeContext::input_as_shape(int i) const {
   if (const Tensor* value = input_value(i)) {
     const auto numbers = small_integers(*value);
     if (numbers) {
-      throw invalid_argument("A shape's dimensions must be >= -1. Details: got [", join(*numbers, ","), "].");
+      throw invalid_argument("A shape's dimensions must be >= -1. Details: got [",
+                             join(*numbers, ","), "].");
     }
   }
   const PartialShape& shape = input(i);
-  if (shape.has_rank() && shape.rank() == 1 && shape.dim(0) >= 0 && shape.dim(0) <= kMaxPartialValue) {
+  if (shape.has_rank() && shape.rank() == 1 && shape.dim(0) >= 0 &&
+      shape.dim(0) <= kMaxPartialValue) {
     return PartialShape::unknown_dims(static_cast<int>(shape.dim(0)));
   }
   return {};
@@ -77,7 +79,8 @@ PartialShape ShapeContext::with_rank(int i, int rank) const {
   const PartialShape& shape = input(i);
   if (!shape.has_rank()) return PartialShape::unknown_dims(rank);
   if (shape.rank() != rank) {
-    throw invalid_argument(node_.op_name, ": input ", i, " must have rank ", rank, ". Details: its shape is ", shape, ".");
+    throw invalid_argument(node_.op_name, ": input ", i, " must have rank ", rank,
+                           ". Details: its shape is ", shape, ".");
   }
   return shape;
 }
@@ -85,7 +88,8 @@ PartialShape ShapeContext::with_rank(int i, int rank) const {
 PartialShape ShapeContext::at_least_rank(int i, int rank) const {
   const PartialShape& shape = input(i);
   if (shape.has_rank() && shape.rank() < rank) {
-    throw invalid_argument(node_.op_name, ": input ", i, " must have rank >= ", rank, ". Details: its shape is ", shape, ".");
+    throw invalid_argument(node_.op_name, ": input ", i, " must have rank >= ", rank,
+                           ". Details: its shape is ", shape, ".");
   }
   return shape;
 }
@@ -93,7 +97,8 @@ PartialShape ShapeContext::at_least_rank(int i, int rank) const {
 PartialShape ShapeContext::at_most_rank(int i, int rank) const {
   const PartialShape& shape = input(i);
   if (shape.has_rank() && shape.rank() > rank) {
-    throw invalid_argument(node_.op_name, ": input ", i, " must have rank <= ", rank, ". Details: its shape is ", shape, ".");
+    throw invalid_argument(node_.op_name, ": input ", i, " must have rank <= ", rank,
+                           ". Details: its shape is ", shape, ".");
   }
   return shape;
 }

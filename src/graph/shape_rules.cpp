@@ -10,7 +10,9 @@ Shapes unchanged_shape(ShapeContext& c) {
   return Shapes(static_cast<std::size_t>(c.num_outputs()), c.input(0));
 }
 
-Shapes scalar_shape(ShapeContext& c) { return Shapes(static_cast<std::size_t>(c.num_outputs()), PartialShape(Shape())); }
+Shapes scalar_shape(ShapeContext& c) {
+  return Shapes(static_cast<std::size_t>(c.num_outputs()), PartialShape(Shape()));
+}
 
 Shapes unknown_shape(ShapeContext& c) { return Shapes(static_cast<std::size_t>(c.num_outputs())); }
 
@@ -37,7 +39,8 @@ PartialShape broadcast(const PartialShape& a, const PartialShape& b) {
     } else if (x < 0 || y < 0) {
       dim = std::max(x, y);  // the known one: the other must be equal or 1
     } else {
-      throw invalid_argument("Shapes must fit each other for broadcasting. Details: ", a, " and ", b, ".");
+      throw invalid_argument("Shapes must fit each other for broadcasting. Details: ", a, " and ",
+                             b, ".");
     }
   }
   return PartialShape(std::move(dims));
@@ -56,7 +59,8 @@ PartialShape sub_shape(const PartialShape& shape, int begin, int end) {
   if (end < 0) end += shape.rank();
   begin = std::clamp(begin, 0, shape.rank());
   end = std::clamp(end, begin, shape.rank());
-  return PartialShape(std::vector<std::int64_t>(shape.dims().begin() + begin, shape.dims().begin() + end));
+  return PartialShape(
+      std::vector<std::int64_t>(shape.dims().begin() + begin, shape.dims().begin() + end));
 }
 
 PartialShape replace_dim(const PartialShape& shape, int axis, std::int64_t size) {
@@ -68,7 +72,8 @@ PartialShape replace_dim(const PartialShape& shape, int axis, std::int64_t size)
 
 int normalized_axis(std::int64_t axis, int rank) {
   if (axis < -rank || axis >= rank) {
-    throw invalid_argument("The axis must be in [", -rank, ", ", rank, "). Details: got ", axis, ".");
+    throw invalid_argument("The axis must be in [", -rank, ", ", rank, "). Details: got ", axis,
+                           ".");
   }
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }

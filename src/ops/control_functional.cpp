@@ -40,8 +40,10 @@ void call_branch(KernelContext& context, const FunctionInstance& function, int f
   for (int i = 0; i < context.num_outputs(); ++i) {
     Tensor& output = outputs[static_cast<std::size_t>(i)];
     if (output.dtype() != context.output_dtype(i)) {
-      throw invalid_argument(context.node().op_name, ": the function returns another dtype than the node says. Details: output ", i,
-                             " is ", output.dtype(), ", expected ", context.output_dtype(i), ".");
+      throw invalid_argument(
+          context.node().op_name,
+          ": the function returns another dtype than the node says. Details: output ", i, " is ",
+          output.dtype(), ", expected ", context.output_dtype(i), ".");
     }
     context.set_output(i, std::move(output));
   }
@@ -58,7 +60,8 @@ class CallKernel final : public Kernel {
 
 class IfKernel final : public Kernel {
  public:
-  explicit IfKernel(const KernelInit& init) : then_(init.function("then_branch")), else_(init.function("else_branch")) {}
+  explicit IfKernel(const KernelInit& init)
+      : then_(init.function("then_branch")), else_(init.function("else_branch")) {}
   void compute(KernelContext& context) const override {
     call_branch(context, truth(context.input(0)) ? *then_ : *else_, 1);
   }
@@ -71,17 +74,21 @@ class IfKernel final : public Kernel {
 class CaseKernel final : public Kernel {
  public:
   explicit CaseKernel(const KernelInit& init) {
-    for (const FunctionRef& branch : init.attr<AttrList>("branches").functions) branches_.push_back(init.function(branch));
+    for (const FunctionRef& branch : init.attr<AttrList>("branches").functions)
+      branches_.push_back(init.function(branch));
   }
   void compute(KernelContext& context) const override {
     const Tensor& index = context.input(0);
     if (index.rank() != 0) {
-      throw invalid_argument("Case: branch_index must be a scalar. Details: its shape is ", index.shape(), ".");
+      throw invalid_argument("Case: branch_index must be a scalar. Details: its shape is ",
+                             index.shape(), ".");
     }
     // An index out of range, negative too, takes the last branch.
     const auto last = static_cast<std::int64_t>(branches_.size()) - 1;
     const std::int64_t branch = index.scalar<std::int32_t>();
-    call_branch(context, *branches_[static_cast<std::size_t>(branch < 0 || branch > last ? last : branch)], 1);
+    call_branch(context,
+                *branches_[static_cast<std::size_t>(branch < 0 || branch > last ? last : branch)],
+                1);
   }
 
  private:
@@ -90,7 +97,8 @@ class CaseKernel final : public Kernel {
 
 class WhileKernel final : public Kernel {
  public:
-  explicit WhileKernel(const KernelInit& init) : cond_(init.function("cond")), body_(init.function("body")) {}
+  explicit WhileKernel(const KernelInit& init)
+      : cond_(init.function("cond")), body_(init.function("body")) {}
 
   void compute(KernelContext& context) const override {
     const auto count = static_cast<std::size_t>(context.num_inputs());
@@ -101,7 +109,8 @@ class WhileKernel final : public Kernel {
     std::vector<Tensor> outputs(count);
     std::array<Tensor, 1> condition;
     if (cond_->num_outputs() != 1) {
-      throw invalid_argument("While: the condition must return one tensor. Details: it returns ", cond_->num_outputs(), ".");
+      throw invalid_argument("While: the condition must return one tensor. Details: it returns ",
+                             cond_->num_outputs(), ".");
     }
     while (true) {
       context.step().check_cancelled();
@@ -112,7 +121,8 @@ class WhileKernel final : public Kernel {
       body_->call(context, state, outputs);  // moves from `state`: the body may write in place
       for (std::size_t i = 0; i < count; ++i) state[i] = std::move(outputs[i]);
     }
-    for (std::size_t i = 0; i < count; ++i) context.set_output(static_cast<int>(i), std::move(state[i]));
+    for (std::size_t i = 0; i < count; ++i)
+      context.set_output(static_cast<int>(i), std::move(state[i]));
   }
 
  private:
@@ -137,15 +147,19 @@ Shapes while_shapes(ShapeContext& c) {
 }
 
 constexpr std::string_view kCallAttrs =
-    "Tin: list(type) >= 0; Tout: list(type) >= 0; f: func; config: string = ''; config_proto: string = ''; "
+    "Tin: list(type) >= 0; Tout: list(type) >= 0; f: func; config: string = ''; config_proto: "
+    "string = ''; "
     "executor_type: string = ''";
 constexpr std::string_view kIfAttrs =
-    "Tcond: type; Tin: list(type) >= 0; Tout: list(type) >= 0; then_branch: func; else_branch: func; "
+    "Tcond: type; Tin: list(type) >= 0; Tout: list(type) >= 0; then_branch: func; else_branch: "
+    "func; "
     "output_shapes: list(shape) = []";
 constexpr std::string_view kCaseAttrs =
-    "Tin: list(type) >= 0; Tout: list(type) >= 0; branches: list(func) >= 1; output_shapes: list(shape) = []";
+    "Tin: list(type) >= 0; Tout: list(type) >= 0; branches: list(func) >= 1; output_shapes: "
+    "list(shape) = []";
 constexpr std::string_view kWhileAttrs =
-    "T: list(type) >= 0; cond: func; body: func; output_shapes: list(shape) = []; parallel_iterations: int = 10";
+    "T: list(type) >= 0; cond: func; body: func; output_shapes: list(shape) = []; "
+    "parallel_iterations: int = 10";
 
 constexpr OpDef kOps[] = {
     {.name = "PartitionedCall",

@@ -18,7 +18,8 @@ class Stack final : public Resource {
     const std::lock_guard lock(mutex_);
     check_open();
     if (max_size_ >= 0 && static_cast<std::int64_t>(values_.size()) >= max_size_) {
-      throw invalid_argument("A stack must not hold more than its maximum. Details: max_size is ", max_size_, ".");
+      throw invalid_argument("A stack must not hold more than its maximum. Details: max_size is ",
+                             max_size_, ".");
     }
     values_.push_back(std::move(value));
   }
@@ -68,8 +69,8 @@ void push(KernelContext& context) {
   const auto stack = context.resource<Stack>(0);
   const Tensor& value = context.input(1);
   if (value.dtype() != stack->dtype()) {
-    throw invalid_argument("StackPush: the element must have the stack's dtype. Details: it is ", value.dtype(), ", the stack holds ",
-                           stack->dtype(), ".");
+    throw invalid_argument("StackPush: the element must have the stack's dtype. Details: it is ",
+                           value.dtype(), ", the stack holds ", stack->dtype(), ".");
   }
   stack->push(value);
   context.set_output(0, value);
@@ -78,8 +79,8 @@ void push(KernelContext& context) {
 void pop(KernelContext& context) {
   Tensor value = context.resource<Stack>(0)->pop();
   if (value.dtype() != context.output_dtype(0)) {
-    throw internal_error("StackPop: the element must have the node's dtype. Details: it is ", value.dtype(), ", expected ",
-                         context.output_dtype(0), ".");
+    throw internal_error("StackPop: the element must have the node's dtype. Details: it is ",
+                         value.dtype(), ", expected ", context.output_dtype(0), ".");
   }
   context.set_output(0, std::move(value));
 }
@@ -91,7 +92,8 @@ class AssertKernel final : public Kernel {
   void compute(KernelContext& context) const override {
     const Tensor& condition = context.input(0);
     if (condition.num_elements() != 1 || condition.rank() != 0) {
-      throw invalid_argument("Assert: the condition must be a scalar. Details: its shape is ", condition.shape(), ".");
+      throw invalid_argument("Assert: the condition must be a scalar. Details: its shape is ",
+                             condition.shape(), ".");
     }
     if (condition.scalar<bool>()) return;
     std::string data;

@@ -26,7 +26,9 @@ class TensorArray final : public Resource {
   };
 
   TensorArray(std::string array_name, Options options, std::int64_t size)
-      : name(std::move(array_name)), options_(std::move(options)), elements_(static_cast<std::size_t>(size)) {}
+      : name(std::move(array_name)),
+        options_(std::move(options)),
+        elements_(static_cast<std::size_t>(size)) {}
 
   const std::string name;
   DType dtype() const { return options_.dtype; }
@@ -42,8 +44,8 @@ class TensorArray final : public Resource {
 
   void merge_element_shape(const PartialShape& shape) {
     if (!options_.element_shape.is_compatible_with(shape)) {
-      throw invalid_argument("A TensorArray's elements have one shape. Details: ", name, " has ", options_.element_shape,
-                             ", the node says ", shape, ".");
+      throw invalid_argument("A TensorArray's elements have one shape. Details: ", name, " has ",
+                             options_.element_shape, ", the node says ", shape, ".");
     }
   }
 
@@ -51,11 +53,13 @@ class TensorArray final : public Resource {
   void reserve(std::int64_t last, std::string_view doing) {
     check_open();
     if (last < 0 || (last >= size() && !options_.dynamic_size)) {
-      throw invalid_argument("TensorArray ", name, ": the index is out of range. Details: tried to ", doing, " index ", last,
-                             ", the size is ", size(), options_.dynamic_size ? "." : " and not dynamic.");
+      throw invalid_argument(
+          "TensorArray ", name, ": the index is out of range. Details: tried to ", doing, " index ",
+          last, ", the size is ", size(), options_.dynamic_size ? "." : " and not dynamic.");
     }
     if (last >= kMaxElements) {
-      throw resource_exhausted("TensorArray ", name, ": too many elements. Details: index ", last, ".");
+      throw resource_exhausted("TensorArray ", name, ": too many elements. Details: index ", last,
+                               ".");
     }
     if (last >= size()) elements_.resize(static_cast<std::size_t>(last) + 1);
   }
@@ -64,22 +68,27 @@ class TensorArray final : public Resource {
     reserve(index, "write");
     Element& element = elements_[static_cast<std::size_t>(index)];
     if (value.dtype() != options_.dtype) {
-      throw invalid_argument("TensorArray ", name, ": the value has the wrong dtype. Details: index ", index, " got ",
+      throw invalid_argument("TensorArray ", name,
+                             ": the value has the wrong dtype. Details: index ", index, " got ",
                              value.dtype(), ", expected ", options_.dtype, ".");
     }
     if (!options_.element_shape.is_compatible_with(value.shape())) {
-      throw invalid_argument("TensorArray ", name, ": the value has the wrong shape. Details: index ", index, " got ", value.shape(),
-                             ", expected ", options_.element_shape, ".");
+      throw invalid_argument("TensorArray ", name,
+                             ": the value has the wrong shape. Details: index ", index, " got ",
+                             value.shape(), ", expected ", options_.element_shape, ".");
     }
     if (options_.identical_element_shapes && !options_.element_shape.is_fully_defined()) {
       options_.element_shape = value.shape();
     }
     if (element.was_read) {
-      throw invalid_argument("TensorArray ", name, ": an index that was read cannot be written. Details: index ", index, ".");
+      throw invalid_argument("TensorArray ", name,
+                             ": an index that was read cannot be written. Details: index ", index,
+                             ".");
     }
     if (element.value.is_valid() && element.written) {
       if (!options_.is_gradient) {
-        throw invalid_argument("TensorArray ", name, ": an index can be written once. Details: index ", index, ".");
+        throw invalid_argument("TensorArray ", name,
+                               ": an index can be written once. Details: index ", index, ".");
       }
       value = sum(context, element.value, value);
     }
@@ -90,14 +99,18 @@ class TensorArray final : public Resource {
   Tensor read(KernelContext& context, std::int64_t index) {
     check_open();
     if (index < 0 || index >= size()) {
-      throw invalid_argument("TensorArray ", name, ": the index is out of range. Details: tried to read index ", index,
+      throw invalid_argument("TensorArray ", name,
+                             ": the index is out of range. Details: tried to read index ", index,
                              ", the size is ", size(), ".");
     }
     Element& element = elements_[static_cast<std::size_t>(index)];
     if (element.cleared) {
-      throw invalid_argument("TensorArray ", name, ": an index can be read once, as clear_after_read is set. Details: index ", index, ".");
+      throw invalid_argument(
+          "TensorArray ", name,
+          ": an index can be read once, as clear_after_read is set. Details: index ", index, ".");
     }
-    if (!element.value.is_valid()) element.value = zeros(context, options_.dtype, default_shape(index));
+    if (!element.value.is_valid())
+      element.value = zeros(context, options_.dtype, default_shape(index));
     Tensor value = element.value;
     element.was_read = true;
     if (options_.clear_after_read) {
@@ -120,13 +133,17 @@ class TensorArray final : public Resource {
     options.dtype = options_.dtype;
     options.is_gradient = true;
     options.identical_element_shapes = options_.identical_element_shapes;
-    options.element_shape = options_.element_shape.has_rank() ? concatenate(prepended, options_.element_shape) : PartialShape();
-    auto array = std::make_shared<TensorArray>(std::move(gradient_name), std::move(options), size());
+    options.element_shape = options_.element_shape.has_rank()
+                                ? concatenate(prepended, options_.element_shape)
+                                : PartialShape();
+    auto array =
+        std::make_shared<TensorArray>(std::move(gradient_name), std::move(options), size());
     for (std::size_t i = 0; i < elements_.size(); ++i) {
       const Element& element = elements_[i];
       if (element.written && element.value.is_valid()) {
         std::vector<std::int64_t> dims(prepended.dims().begin(), prepended.dims().end());
-        dims.insert(dims.end(), element.value.shape().dims().begin(), element.value.shape().dims().end());
+        dims.insert(dims.end(), element.value.shape().dims().begin(),
+                    element.value.shape().dims().end());
         array->elements_[i].shape = Shape(dims);
       } else {
         array->elements_[i].shape = element.shape;
@@ -136,7 +153,9 @@ class TensorArray final : public Resource {
   }
 
   // Keeps the shape of cleared elements, for gradients made after reading.
-  void remember_shape(std::int64_t index, const Shape& shape) { elements_[static_cast<std::size_t>(index)].shape = shape; }
+  void remember_shape(std::int64_t index, const Shape& shape) {
+    elements_[static_cast<std::size_t>(index)].shape = shape;
+  }
 
  private:
   struct Element {
@@ -155,19 +174,24 @@ class TensorArray final : public Resource {
     const Element& element = elements_[static_cast<std::size_t>(index)];
     if (element.shape) return *element.shape;
     if (const auto shape = options_.element_shape.as_shape()) return *shape;
-    throw invalid_argument("TensorArray ", name, ": an index that was never written cannot be read, as the element shape is not known. ",
-                           "Details: index ", index, ", shape ", options_.element_shape, ".");
+    throw invalid_argument(
+        "TensorArray ", name,
+        ": an index that was never written cannot be read, as the element shape is not known. ",
+        "Details: index ", index, ", shape ", options_.element_shape, ".");
   }
 
   Tensor sum(KernelContext& context, const Tensor& a, const Tensor& b) const {
     if (!(a.shape() == b.shape())) {
-      throw invalid_argument("TensorArray ", name, ": values that add up must have one shape. Details: ", a.shape(), " and ", b.shape(), ".");
+      throw invalid_argument("TensorArray ", name,
+                             ": values that add up must have one shape. Details: ", a.shape(),
+                             " and ", b.shape(), ".");
     }
     Tensor result = context.temporary(a.dtype(), a.shape());
     dispatch(Numbers{}, a.dtype(), [&]<class T>() {
       for (std::int64_t i = 0; i < a.num_elements(); ++i) {
         if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
-          result.mutable_data<T>()[i] = T(static_cast<float>(a.data<T>()[i]) + static_cast<float>(b.data<T>()[i]));
+          result.mutable_data<T>()[i] =
+              T(static_cast<float>(a.data<T>()[i]) + static_cast<float>(b.data<T>()[i]));
         } else {
           result.mutable_data<T>()[i] = static_cast<T>(a.data<T>()[i] + b.data<T>()[i]);
         }
@@ -189,7 +213,9 @@ void set_handle(KernelContext& context, const std::shared_ptr<TensorArray>& arra
   *context.output(0, Shape{}).mutable_data<ResourceHandle>() = std::move(handle);
 }
 
-void pass_flow(KernelContext& context, int input, int output) { context.set_output(output, context.input(input)); }
+void pass_flow(KernelContext& context, int input, int output) {
+  context.set_output(output, context.input(input));
+}
 
 class TensorArrayKernel final : public Kernel {
  public:
@@ -202,9 +228,13 @@ class TensorArrayKernel final : public Kernel {
   }
   void compute(KernelContext& context) const override {
     const std::int64_t size = integer_scalar(context, 0, "size");
-    if (size < 0) throw invalid_argument("TensorArrayV3: the size must not be negative. Details: got ", size, ".");
-    if (size > kMaxElements) throw resource_exhausted("TensorArrayV3: too many elements. Details: got ", size, ".");
-    set_handle(context, std::make_shared<TensorArray>(context.step().step_resources.fresh_name("array"), options_, size));
+    if (size < 0)
+      throw invalid_argument("TensorArrayV3: the size must not be negative. Details: got ", size,
+                             ".");
+    if (size > kMaxElements)
+      throw resource_exhausted("TensorArrayV3: too many elements. Details: got ", size, ".");
+    set_handle(context, std::make_shared<TensorArray>(
+                            context.step().step_resources.fresh_name("array"), options_, size));
     *context.output(1, Shape{}).mutable_data<float>() = 0;
   }
 
@@ -221,10 +251,11 @@ class GradientKernel final : public Kernel {
     if (context.num_inputs() > 2) prepended = shape_input(context, 2, "shape_to_prepend");
     const std::string name = cat(array->name, "@", source_);
     // One gradient array for each source, whoever asks first.
-    const auto gradient = context.step().step_resources.find_or_create<TensorArray>("gradients", name, [&] {
-      const std::lock_guard lock(array->mutex());
-      return array->gradient(name, prepended);
-    });
+    const auto gradient =
+        context.step().step_resources.find_or_create<TensorArray>("gradients", name, [&] {
+          const std::lock_guard lock(array->mutex());
+          return array->gradient(name, prepended);
+        });
     set_handle(context, gradient);
     pass_flow(context, 1, 1);
   }
@@ -251,29 +282,34 @@ void read(KernelContext& context) {
   const auto array = context.resource<TensorArray>(0);
   const std::lock_guard lock(array->mutex());
   if (array->dtype() != context.output_dtype(0)) {
-    throw invalid_argument("TensorArray ", array->name, " holds ", array->dtype(), ", the node reads ", context.output_dtype(0), ".");
+    throw invalid_argument("TensorArray ", array->name, " holds ", array->dtype(),
+                           ", the node reads ", context.output_dtype(0), ".");
   }
   context.set_output(0, read_element(context, *array, integer_scalar(context, 1, "index")));
 }
 
 class GatherKernel final : public Kernel {
  public:
-  explicit GatherKernel(const KernelInit& init) : element_shape_(init.attr<PartialShape>("element_shape")) {}
+  explicit GatherKernel(const KernelInit& init)
+      : element_shape_(init.attr<PartialShape>("element_shape")) {}
 
   void compute(KernelContext& context) const override {
     const auto array = context.resource<TensorArray>(0);
     const std::vector<std::int64_t> indices = integer_vector(context, 1, "indices");
     const std::lock_guard lock(array->mutex());
     if (array->dtype() != context.output_dtype(0)) {
-      throw invalid_argument("TensorArray ", array->name, " holds ", array->dtype(), ", the node reads ", context.output_dtype(0), ".");
+      throw invalid_argument("TensorArray ", array->name, " holds ", array->dtype(),
+                             ", the node reads ", context.output_dtype(0), ".");
     }
     array->merge_element_shape(element_shape_);
     const auto count = static_cast<std::int64_t>(indices.size());
     if (count == 0) {
       const auto shape = element_shape_.merge_with(array->element_shape()).as_shape();
       if (!shape) {
-        throw unimplemented("TensorArray ", array->name, ": gathering nothing needs a fully defined element shape. Details: it is ",
-                            element_shape_, ".");
+        throw unimplemented(
+            "TensorArray ", array->name,
+            ": gathering nothing needs a fully defined element shape. Details: it is ",
+            element_shape_, ".");
       }
       context.output(0, shape->with_inserted(0, 0));
       return;
@@ -282,13 +318,16 @@ class GatherKernel final : public Kernel {
     for (const std::int64_t index : indices) {
       values.push_back(read_element(context, *array, index));
       if (!(values.back().shape() == values.front().shape())) {
-        throw invalid_argument("TensorArray ", array->name, ": elements that are gathered must have one shape. Details: index ", index,
-                               " has ", values.back().shape(), ", the first has ", values.front().shape(), ".");
+        throw invalid_argument("TensorArray ", array->name,
+                               ": elements that are gathered must have one shape. Details: index ",
+                               index, " has ", values.back().shape(), ", the first has ",
+                               values.front().shape(), ".");
       }
     }
     if (!element_shape_.is_compatible_with(values.front().shape())) {
-      throw invalid_argument("TensorArray ", array->name, ": elements must fit the node's shape. Details: ", values.front().shape(),
-                             " against ", element_shape_, ".");
+      throw invalid_argument("TensorArray ", array->name,
+                             ": elements must fit the node's shape. Details: ",
+                             values.front().shape(), " against ", element_shape_, ".");
     }
     Tensor& result = context.output(0, values.front().shape().with_inserted(0, count));
     for (std::int64_t i = 0; i < count; ++i) {
@@ -301,44 +340,54 @@ class GatherKernel final : public Kernel {
 };
 
 // Rows [begin, end) of axis 0 as a tensor of their own memory's lifetime.
-Tensor row_range(const Tensor& value, std::int64_t begin, std::int64_t end) { return value.rows(begin, end); }
+Tensor row_range(const Tensor& value, std::int64_t begin, std::int64_t end) {
+  return value.rows(begin, end);
+}
 
 void scatter(KernelContext& context) {
   const auto array = context.resource<TensorArray>(0);
   const std::vector<std::int64_t> indices = integer_vector(context, 1, "indices");
   const Tensor& value = context.input(2);
   if (context.input(1).rank() != 1) {
-    throw invalid_argument("TensorArrayScatterV3: indices must be a vector. Details: its shape is ", context.input(1).shape(), ".");
+    throw invalid_argument("TensorArrayScatterV3: indices must be a vector. Details: its shape is ",
+                           context.input(1).shape(), ".");
   }
   const auto count = static_cast<std::int64_t>(indices.size());
   if (value.rank() < 1 || value.dim(0) != count) {
-    throw invalid_argument("TensorArrayScatterV3: there must be a row for each index. Details: value ", value.shape(), ", ", count, " indices.");
+    throw invalid_argument(
+        "TensorArrayScatterV3: there must be a row for each index. Details: value ", value.shape(),
+        ", ", count, " indices.");
   }
   const std::lock_guard lock(array->mutex());
   if (count > 0) array->reserve(std::ranges::max(indices), "scatter to");
   for (std::int64_t i = 0; i < count; ++i) {
-    array->write(context, indices[static_cast<std::size_t>(i)], row_range(value, i, i + 1).reshaped(value.shape().without_dim(0)));
+    array->write(context, indices[static_cast<std::size_t>(i)],
+                 row_range(value, i, i + 1).reshaped(value.shape().without_dim(0)));
   }
   pass_flow(context, 3, 0);
 }
 
 class ConcatKernel final : public Kernel {
  public:
-  explicit ConcatKernel(const KernelInit& init) : shape_except_0_(init.attr<PartialShape>("element_shape_except0")) {}
+  explicit ConcatKernel(const KernelInit& init)
+      : shape_except_0_(init.attr<PartialShape>("element_shape_except0")) {}
 
   void compute(KernelContext& context) const override {
     const auto array = context.resource<TensorArray>(0);
     const std::lock_guard lock(array->mutex());
     if (array->dtype() != context.output_dtype(0)) {
-      throw invalid_argument("TensorArray ", array->name, " holds ", array->dtype(), ", the node reads ", context.output_dtype(0), ".");
+      throw invalid_argument("TensorArray ", array->name, " holds ", array->dtype(),
+                             ", the node reads ", context.output_dtype(0), ".");
     }
     const std::int64_t count = array->size();
     std::int64_t* lengths = context.output(1, Shape{count}).mutable_data<std::int64_t>();
     if (count == 0) {
       const auto shape = shape_except_0_.as_shape();
       if (!shape) {
-        throw unimplemented("TensorArray ", array->name, ": concatenating nothing needs a fully defined element shape. Details: it is ",
-                            shape_except_0_, ".");
+        throw unimplemented(
+            "TensorArray ", array->name,
+            ": concatenating nothing needs a fully defined element shape. Details: it is ",
+            shape_except_0_, ".");
       }
       context.output(0, shape->with_inserted(0, 0));
       return;
@@ -360,15 +409,20 @@ class ConcatKernel final : public Kernel {
   }
 
  private:
-  void check_element(const TensorArray& array, const std::vector<Tensor>& values, std::int64_t index) const {
+  void check_element(const TensorArray& array, const std::vector<Tensor>& values,
+                     std::int64_t index) const {
     const Tensor& value = values.back();
     if (value.rank() < 1) {
-      throw invalid_argument("TensorArray ", array.name, ": scalars cannot be concatenated. Details: index ", index, ".");
+      throw invalid_argument("TensorArray ", array.name,
+                             ": scalars cannot be concatenated. Details: index ", index, ".");
     }
     const Shape rest = value.shape().without_dim(0);
-    if (!(rest == values.front().shape().without_dim(0)) || !shape_except_0_.is_compatible_with(rest)) {
-      throw invalid_argument("TensorArray ", array.name, ": elements must agree but for dimension 0. Details: index ", index, " has ",
-                             value.shape(), ", the first ", values.front().shape(), ", the node says ", shape_except_0_, ".");
+    if (!(rest == values.front().shape().without_dim(0)) ||
+        !shape_except_0_.is_compatible_with(rest)) {
+      throw invalid_argument("TensorArray ", array.name,
+                             ": elements must agree but for dimension 0. Details: index ", index,
+                             " has ", value.shape(), ", the first ", values.front().shape(),
+                             ", the node says ", shape_except_0_, ".");
     }
   }
 
@@ -379,23 +433,30 @@ void split(KernelContext& context) {
   const auto array = context.resource<TensorArray>(0);
   const Tensor& value = context.input(1);
   if (context.input(2).rank() != 1) {
-    throw invalid_argument("TensorArraySplitV3: lengths must be a vector. Details: its shape is ", context.input(2).shape(), ".");
+    throw invalid_argument("TensorArraySplitV3: lengths must be a vector. Details: its shape is ",
+                           context.input(2).shape(), ".");
   }
   const std::vector<std::int64_t> lengths = integer_vector(context, 2, "lengths");
-  if (value.rank() < 1) throw invalid_argument("TensorArraySplitV3: the value must have rank >= 1. Details: ", value.shape(), ".");
+  if (value.rank() < 1)
+    throw invalid_argument(
+        "TensorArraySplitV3: the value must have rank >= 1. Details: ", value.shape(), ".");
   std::int64_t rows = 0;
   for (const std::int64_t length : lengths) {
-    if (length < 0) throw invalid_argument("TensorArraySplitV3: lengths must not be negative. Details: got ", length, ".");
+    if (length < 0)
+      throw invalid_argument("TensorArraySplitV3: lengths must not be negative. Details: got ",
+                             length, ".");
     rows = add_or_throw(rows, length, "TensorArraySplitV3: the sum of lengths");
   }
   if (rows != value.dim(0)) {
-    throw invalid_argument("TensorArraySplitV3: the lengths must add up to the rows. Details: ", rows, " against ", value.dim(0), ".");
+    throw invalid_argument("TensorArraySplitV3: the lengths must add up to the rows. Details: ",
+                           rows, " against ", value.dim(0), ".");
   }
   const std::lock_guard lock(array->mutex());
   const auto count = static_cast<std::int64_t>(lengths.size());
   if (count > 0) array->reserve(count - 1, "split to");
   if (array->size() != count) {
-    throw invalid_argument("TensorArraySplitV3: there must be a length for each element. Details: ", count, " against ", array->size(), ".");
+    throw invalid_argument("TensorArraySplitV3: there must be a length for each element. Details: ",
+                           count, " against ", array->size(), ".");
   }
   std::int64_t begin = 0;
   for (std::int64_t i = 0; i < count; ++i) {
@@ -409,7 +470,8 @@ void split(KernelContext& context) {
 void size(KernelContext& context) {
   const auto array = context.resource<TensorArray>(0);
   const std::lock_guard lock(array->mutex());
-  *context.output(0, Shape{}).mutable_data<std::int32_t>() = static_cast<std::int32_t>(array->size());
+  *context.output(0, Shape{}).mutable_data<std::int32_t>() =
+      static_cast<std::int32_t>(array->size());
 }
 
 void close(KernelContext& context) {
@@ -433,14 +495,16 @@ Shapes gather_shape(ShapeContext& c) {
   return {concatenate(indices, c.attr<PartialShape>("element_shape"))};
 }
 Shapes concat_shape(ShapeContext& c) {
-  return {concatenate(PartialShape{-1}, c.attr<PartialShape>("element_shape_except0")), PartialShape{-1}};
+  return {concatenate(PartialShape{-1}, c.attr<PartialShape>("element_shape_except0")),
+          PartialShape{-1}};
 }
 
 constexpr OpDef kOps[] = {
     {.name = "TensorArrayV3",
      .inputs = "size: int32",
      .outputs = "handle: resource, flow: float",
-     .attrs = "dtype: type; element_shape: shape = ?; dynamic_size: bool = false; clear_after_read: bool = true; "
+     .attrs = "dtype: type; element_shape: shape = ?; dynamic_size: bool = false; "
+              "clear_after_read: bool = true; "
               "identical_element_shapes: bool = false; tensor_array_name: string = ''",
      .shape = array_shape,
      .kernel = make_kernel<TensorArrayKernel>,

@@ -35,15 +35,18 @@ class PrintV2Kernel final : public Kernel {
   explicit PrintV2Kernel(const KernelInit& init) {
     // The log takes the place of every stream; a name that TensorFlow refuses is refused.
     const auto& stream = init.attr<std::string>("output_stream");
-    constexpr std::string_view kStreams[] = {"stdout", "stderr", "log(info)", "log(warning)", "log(error)"};
+    constexpr std::string_view kStreams[] = {"stdout", "stderr", "log(info)", "log(warning)",
+                                             "log(error)"};
     if (std::ranges::count(kStreams, stream) == 0 && !stream.starts_with("file://")) {
-      throw invalid_argument("PrintV2: unknown output stream. Details: \"", printable(stream), "\".");
+      throw invalid_argument("PrintV2: unknown output stream. Details: \"", printable(stream),
+                             "\".");
     }
   }
   void compute(KernelContext& context) const override {
     const Tensor& input = context.input(0);
     if (input.rank() != 0) {
-      throw invalid_argument("PrintV2: the input must be a scalar. Details: its shape is ", input.shape(), ".");
+      throw invalid_argument("PrintV2: the input must be a scalar. Details: its shape is ",
+                             input.shape(), ".");
     }
     if (context.step().log != nullptr) (*context.step().log)(input.scalar<std::string>());
   }
@@ -58,9 +61,11 @@ class OptionalValue final : public VariantValue {
 const OptionalValue& optional_input(const KernelContext& context) {
   const Tensor& input = context.input(0);
   const OptionalValue* value = nullptr;
-  if (input.num_elements() == 1) value = dynamic_cast<const OptionalValue*>(input.data<Variant>()->value.get());
+  if (input.num_elements() == 1)
+    value = dynamic_cast<const OptionalValue*>(input.data<Variant>()->value.get());
   if (value == nullptr) {
-    throw invalid_argument(context.node().op_name, ": the input must be an optional value. Details: it is ", input, ".");
+    throw invalid_argument(context.node().op_name,
+                           ": the input must be an optional value. Details: it is ", input, ".");
   }
   return *value;
 }
@@ -87,18 +92,22 @@ void optional_get_value(KernelContext& context) {
   const OptionalValue& optional = optional_input(context);
   if (!optional.values) throw invalid_argument("OptionalGetValue: the optional has no value.");
   if (static_cast<int>(optional.values->size()) != context.num_outputs()) {
-    throw invalid_argument("OptionalGetValue: the optional has another number of components. Details: ", optional.values->size(),
-                           ", expected ", context.num_outputs(), ".");
+    throw invalid_argument(
+        "OptionalGetValue: the optional has another number of components. Details: ",
+        optional.values->size(), ", expected ", context.num_outputs(), ".");
   }
-  const auto& shapes = attr_value<AttrList>(context.node().attrs, context.node().name, "output_shapes").shapes;
+  const auto& shapes =
+      attr_value<AttrList>(context.node().attrs, context.node().name, "output_shapes").shapes;
   for (int i = 0; i < context.num_outputs(); ++i) {
     const Tensor& value = (*optional.values)[static_cast<std::size_t>(i)];
     const bool fits = value.dtype() == context.output_dtype(i) &&
                       (static_cast<std::size_t>(i) >= shapes.size() ||
                        shapes[static_cast<std::size_t>(i)].is_compatible_with(value.shape()));
     if (!fits) {
-      throw invalid_argument("OptionalGetValue: a component has another dtype or shape than the node says. Details: component ", i,
-                             " is ", value.dtype(), " ", value.shape(), ".");
+      throw invalid_argument(
+          "OptionalGetValue: a component has another dtype or shape than the node says. Details: "
+          "component ",
+          i, " is ", value.dtype(), " ", value.shape(), ".");
     }
     context.set_output(i, value);
   }
@@ -120,7 +129,8 @@ constexpr OpDef kOps[] = {
     {.name = "Print",
      .inputs = "input: T, data: U",
      .outputs = "output: T",
-     .attrs = "T: type; U: list(type) >= 0; message: string = ''; first_n: int = -1; summarize: int = 3",
+     .attrs =
+         "T: type; U: list(type) >= 0; message: string = ''; first_n: int = -1; summarize: int = 3",
      .shape = unchanged_shape,
      .kernel = make_kernel<PrintKernel>,
      .stateful = true},

@@ -12,7 +12,8 @@ std::span<const Fusion> builtin_fusions() {
   return fusions;
 }
 
-void FusionGraph::replace(int root, std::string_view op, std::vector<OutputId> inputs, AttrMap attrs) {
+void FusionGraph::replace(int root, std::string_view op, std::vector<OutputId> inputs,
+                          AttrMap attrs) {
   const Node& old = graph_.node(root);
   NodeSpec spec;
   spec.name = graph_.unique_name(old.name);

@@ -29,7 +29,8 @@ class FusionGraph {
   // True where nothing but one reader of output 0 needs the node, and it waits for nothing.
   bool is_private(int index) const {
     const auto i = static_cast<std::size_t>(index);
-    return i < uses_.size() && uses_[i] == 1 && !others_used_[i] && graph_.node(index).control_inputs.empty();
+    return i < uses_.size() && uses_[i] == 1 && !others_used_[i] &&
+           graph_.node(index).control_inputs.empty();
   }
   // True where only output 0 of the node is needed.
   bool only_first_output(int index) const {

@@ -21,8 +21,9 @@ Tensor& KernelContext::output_in_place(int from, int i, const Shape& shape) {
                       source.num_elements() == shape.num_elements();
   if (!usable) return output(i, dtype, shape);
   Tensor& result = frame_.outputs[static_cast<std::size_t>(i)];
-  const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(source.raw_data()) -
-                                               static_cast<const std::byte*>(source.buffer()->data()));
+  const auto offset =
+      static_cast<std::size_t>(static_cast<const std::byte*>(source.raw_data()) -
+                               static_cast<const std::byte*>(source.buffer()->data()));
   result = Tensor(dtype, shape, source.buffer(), offset);
   return result;
 }
@@ -30,7 +31,8 @@ Tensor& KernelContext::output_in_place(int from, int i, const Shape& shape) {
 const std::shared_ptr<Variable>& KernelContext::ref_input(int i) const {
   const auto index = static_cast<std::size_t>(i);
   if (index >= frame_.ref_inputs.size() || frame_.ref_inputs[index] == nullptr) {
-    throw invalid_argument(frame_.node->op_name, ": input ", i, " must be a reference to a variable.");
+    throw invalid_argument(frame_.node->op_name, ": input ", i,
+                           " must be a reference to a variable.");
   }
   return frame_.ref_inputs[index];
 }
@@ -46,7 +48,8 @@ int KernelContext::useful_threads(std::int64_t count, double cost_ns) const {
   const int most = frame_.step->max_threads;
   if (most <= 1) return 1;
   const double total_ns = static_cast<double>(count) * cost_ns;
-  const double threads = std::min({total_ns / kWorthwhileNs, static_cast<double>(most), static_cast<double>(count)});
+  const double threads =
+      std::min({total_ns / kWorthwhileNs, static_cast<double>(most), static_cast<double>(count)});
   return std::max(1, static_cast<int>(threads));
 }
 
@@ -55,13 +58,15 @@ namespace {
 const Tensor& integer_input(const KernelContext& context, int input, std::string_view what) {
   const Tensor& tensor = context.input(input);
   if (tensor.dtype() != DType::kInt32 && tensor.dtype() != DType::kInt64) {
-    throw invalid_argument(context.node().op_name, ": ", what, " must be int32 or int64. Details: it is ", tensor.dtype(), ".");
+    throw invalid_argument(context.node().op_name, ": ", what,
+                           " must be int32 or int64. Details: it is ", tensor.dtype(), ".");
   }
   return tensor;
 }
 
 std::int64_t element(const Tensor& tensor, std::int64_t i) {
-  return tensor.dtype() == DType::kInt32 ? tensor.data<std::int32_t>()[i] : tensor.data<std::int64_t>()[i];
+  return tensor.dtype() == DType::kInt32 ? tensor.data<std::int32_t>()[i]
+                                         : tensor.data<std::int64_t>()[i];
 }
 
 }  // namespace
@@ -69,18 +74,22 @@ std::int64_t element(const Tensor& tensor, std::int64_t i) {
 std::int64_t integer_scalar(const KernelContext& context, int input, std::string_view what) {
   const Tensor& tensor = integer_input(context, input, what);
   if (tensor.num_elements() != 1) {
-    throw invalid_argument(context.node().op_name, ": ", what, " must be a scalar. Details: its shape is ", tensor.shape(), ".");
+    throw invalid_argument(context.node().op_name, ": ", what,
+                           " must be a scalar. Details: its shape is ", tensor.shape(), ".");
   }
   return element(tensor, 0);
 }
 
-std::vector<std::int64_t> integer_vector(const KernelContext& context, int input, std::string_view what) {
+std::vector<std::int64_t> integer_vector(const KernelContext& context, int input,
+                                         std::string_view what) {
   const Tensor& tensor = integer_input(context, input, what);
   if (tensor.rank() > 1) {
-    throw invalid_argument(context.node().op_name, ": ", what, " must be a vector. Details: its shape is ", tensor.shape(), ".");
+    throw invalid_argument(context.node().op_name, ": ", what,
+                           " must be a vector. Details: its shape is ", tensor.shape(), ".");
   }
   std::vector<std::int64_t> values(static_cast<std::size_t>(tensor.num_elements()));
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = element(tensor, static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = element(tensor, static_cast<std::int64_t>(i));
   return values;
 }
 
@@ -90,7 +99,8 @@ Shape shape_input(const KernelContext& context, int input, std::string_view what
 
 int checked_axis(std::int64_t axis, int rank, std::string_view op) {
   if (axis < -rank || axis >= rank) {
-    throw invalid_argument(op, ": the axis must be in [", -rank, ", ", rank, "). Details: got ", axis, ".");
+    throw invalid_argument(op, ": the axis must be in [", -rank, ", ", rank, "). Details: got ",
+                           axis, ".");
   }
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }

@@ -3,8 +3,8 @@
 // What an op does: a Kernel is made once for a node of a plan and computes many times,
 // from any number of threads (`compute` is const).
 
-#include <chrono>
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -32,7 +32,8 @@ class FunctionInstance {
   // Runs the body in the caller's step, moving from `inputs` (what nobody else holds may be
   // overwritten). Errors: those of its nodes; INVALID_ARGUMENT for wrong inputs,
   // RESOURCE_EXHAUSTED where calls nest too deeply.
-  virtual void call(KernelContext& caller, std::span<Tensor> inputs, std::span<Tensor> outputs) const = 0;
+  virtual void call(KernelContext& caller, std::span<Tensor> inputs,
+                    std::span<Tensor> outputs) const = 0;
 };
 
 // Finds functions for kernels; planned at their first call. Owned by the plan.
@@ -46,9 +47,13 @@ class FunctionFinder {
 // What a kernel learns when it is made.
 class KernelInit {
  public:
-  KernelInit(const GraphData& graph, const Node& node, ResourceManager& resources, FunctionFinder* functions,
-             std::vector<bool> stable_inputs)
-      : graph_(graph), node_(node), resources_(resources), functions_(functions), stable_inputs_(std::move(stable_inputs)) {}
+  KernelInit(const GraphData& graph, const Node& node, ResourceManager& resources,
+             FunctionFinder* functions, std::vector<bool> stable_inputs)
+      : graph_(graph),
+        node_(node),
+        resources_(resources),
+        functions_(functions),
+        stable_inputs_(std::move(stable_inputs)) {}
 
   const Node& node() const { return node_; }
   std::string_view name() const { return node_.name; }
@@ -63,13 +68,21 @@ class KernelInit {
   int num_outputs() const { return static_cast<int>(node_.outputs.size()); }
   ArgRange input_range(std::string_view arg) const { return hub::input_range(node_, arg); }
   ArgRange output_range(std::string_view arg) const { return hub::output_range(node_, arg); }
-  DType input_dtype(int i) const { return graph_.fact(node_.inputs[static_cast<std::size_t>(i)]).dtype; }
-  bool input_is_ref(int i) const { return graph_.fact(node_.inputs[static_cast<std::size_t>(i)]).is_ref; }
+  DType input_dtype(int i) const {
+    return graph_.fact(node_.inputs[static_cast<std::size_t>(i)]).dtype;
+  }
+  bool input_is_ref(int i) const {
+    return graph_.fact(node_.inputs[static_cast<std::size_t>(i)]).is_ref;
+  }
   DType output_dtype(int i) const { return node_.outputs[static_cast<std::size_t>(i)].dtype; }
-  const PartialShape& output_shape(int i) const { return node_.outputs[static_cast<std::size_t>(i)].shape; }
+  const PartialShape& output_shape(int i) const {
+    return node_.outputs[static_cast<std::size_t>(i)].shape;
+  }
 
   // The input where it is a constant of the plan, else nullptr.
-  const Tensor* constant_input(int i) const { return graph_.constant(node_.inputs[static_cast<std::size_t>(i)]); }
+  const Tensor* constant_input(int i) const {
+    return graph_.constant(node_.inputs[static_cast<std::size_t>(i)]);
+  }
   // True where the input is a constant, or a variable that nothing in the plan writes: what
   // is derived from it (packed weights) may be kept as long as its buffer is the same. Pin
   // that buffer (`Buffer::pin`), so that no other plan writes into it.
@@ -83,7 +96,9 @@ class KernelInit {
   std::shared_ptr<const FunctionInstance> function(std::string_view attr_name) const {
     return functions_->find(attr<FunctionRef>(attr_name));
   }
-  std::shared_ptr<const FunctionInstance> function(const FunctionRef& ref) const { return functions_->find(ref); }
+  std::shared_ptr<const FunctionInstance> function(const FunctionRef& ref) const {
+    return functions_->find(ref);
+  }
 
  private:
   const GraphData& graph_;
@@ -125,12 +140,13 @@ struct Step {
   BufferPool* buffers = nullptr;
   ThreadPool* pool = nullptr;
   int max_threads = 1;
-  ResourceManager* resources = nullptr;    // of the session
-  ResourceManager step_resources;          // TensorArrays and stacks: gone with the step
+  ResourceManager* resources = nullptr;  // of the session
+  ResourceManager step_resources;        // TensorArrays and stacks: gone with the step
   const std::atomic<bool>* cancelled = nullptr;
   std::optional<std::chrono::steady_clock::time_point> deadline;
-  int call_depth = 0;                      // functions that are being called
-  const std::function<void(std::string_view)>* log = nullptr;  // where Print writes; nullptr: nowhere
+  int call_depth = 0;  // functions that are being called
+  const std::function<void(std::string_view)>* log =
+      nullptr;  // where Print writes; nullptr: nowhere
 
   // Errors: CANCELLED, DEADLINE_EXCEEDED.
   void check_cancelled() const;
@@ -144,9 +160,9 @@ class KernelContext {
   struct Frame {
     const Node* node = nullptr;
     Step* step = nullptr;
-    std::span<Tensor* const> inputs;          // never null; a dead or missing tensor is invalid
-    std::span<Tensor> outputs;                // invalid until set
-    std::span<const bool> last_uses;          // whether nobody reads the input after this node
+    std::span<Tensor* const> inputs;  // never null; a dead or missing tensor is invalid
+    std::span<Tensor> outputs;        // invalid until set
+    std::span<const bool> last_uses;  // whether nobody reads the input after this node
     std::span<const std::shared_ptr<Variable>> ref_inputs = {};  // empty: there are none
     std::span<std::shared_ptr<Variable>> ref_outputs = {};
   };
@@ -162,10 +178,13 @@ class KernelContext {
   // written in place by whoever gets it.
   Tensor take_input(int i) {
     Tensor& source = *frame_.inputs[static_cast<std::size_t>(i)];
-    return frame_.last_uses[static_cast<std::size_t>(i)] && times_read(i) == 1 ? std::move(source) : source;
+    return frame_.last_uses[static_cast<std::size_t>(i)] && times_read(i) == 1 ? std::move(source)
+                                                                               : source;
   }
   int num_outputs() const { return static_cast<int>(frame_.outputs.size()); }
-  DType output_dtype(int i) const { return frame_.node->outputs[static_cast<std::size_t>(i)].dtype; }
+  DType output_dtype(int i) const {
+    return frame_.node->outputs[static_cast<std::size_t>(i)].dtype;
+  }
 
   // A new tensor of the node's dtype for output `i`, uninitialised (strings are empty).
   Tensor& output(int i, const Shape& shape) { return output(i, output_dtype(i), shape); }
@@ -178,8 +197,12 @@ class KernelContext {
   // the sizes agree), else new. Read an element of the input before writing its place.
   Tensor& output_in_place(int from, int i, const Shape& shape);
   // Any tensor as output `i`: an input passed on, a view of one, a constant.
-  void set_output(int i, Tensor tensor) { frame_.outputs[static_cast<std::size_t>(i)] = std::move(tensor); }
-  Tensor temporary(DType dtype, const Shape& shape) { return frame_.step->buffers->tensor(dtype, shape); }
+  void set_output(int i, Tensor tensor) {
+    frame_.outputs[static_cast<std::size_t>(i)] = std::move(tensor);
+  }
+  Tensor temporary(DType dtype, const Shape& shape) {
+    return frame_.step->buffers->tensor(dtype, shape);
+  }
 
   // The reference variable behind input `i`. Errors: INVALID_ARGUMENT where it is none.
   const std::shared_ptr<Variable>& ref_input(int i) const;
@@ -192,7 +215,8 @@ class KernelContext {
     const ResourceHandle& handle = input(i).scalar<ResourceHandle>();
     auto found = std::dynamic_pointer_cast<T>(handle.resource);
     if (found == nullptr) {
-      throw invalid_argument(frame_.node->op_name, ": the handle is of another kind of resource. Details: input ", i,
+      throw invalid_argument(frame_.node->op_name,
+                             ": the handle is of another kind of resource. Details: input ", i,
                              ", resource \"", handle.name, "\".");
     }
     return found;
@@ -218,7 +242,8 @@ class KernelContext {
   // How many of this node's inputs are that same value.
   int times_read(int i) const {
     int times = 0;
-    for (const Tensor* input : frame_.inputs) times += input == frame_.inputs[static_cast<std::size_t>(i)];
+    for (const Tensor* input : frame_.inputs)
+      times += input == frame_.inputs[static_cast<std::size_t>(i)];
     return times;
   }
   int useful_threads(std::int64_t count, double cost_ns) const;
@@ -228,7 +253,8 @@ class KernelContext {
 
 // Scalars that ops take as inputs. Errors: INVALID_ARGUMENT naming the argument.
 std::int64_t integer_scalar(const KernelContext& context, int input, std::string_view what);
-std::vector<std::int64_t> integer_vector(const KernelContext& context, int input, std::string_view what);
+std::vector<std::int64_t> integer_vector(const KernelContext& context, int input,
+                                         std::string_view what);
 // A shape given as an integer vector (or scalar -1: refused). Errors: INVALID_ARGUMENT.
 Shape shape_input(const KernelContext& context, int input, std::string_view what);
 // An axis in [-rank, rank), made non-negative. Errors: INVALID_ARGUMENT.

@@ -15,7 +15,9 @@ constexpr std::string_view kFusedOp = "_HubConvolution";
 
 dnn::Activation activation_of(const KernelInit& init) {
   const auto& name = init.attr<std::string>("activation");
-  return name == "Relu" ? dnn::Activation::kRelu : name == "Relu6" ? dnn::Activation::kRelu6 : dnn::Activation::kNone;
+  return name == "Relu"    ? dnn::Activation::kRelu
+         : name == "Relu6" ? dnn::Activation::kRelu6
+                           : dnn::Activation::kNone;
 }
 
 class FusedConvKernel final : public Kernel {
@@ -25,16 +27,18 @@ class FusedConvKernel final : public Kernel {
         batch_norm_(init.attr<bool>("batch_norm")),
         scaled_(init.attr<bool>("scaled")),
         epsilon_(init.attr<float>("epsilon")),
-        convolution_(dnn::ConvKind::kForward, true, {.bias = true, .activation = activation_of(init)}) {}
+        convolution_(dnn::ConvKind::kForward, true,
+                     {.bias = true, .activation = activation_of(init)}) {}
 
   void compute(KernelContext& c) const override {
     const Tensor& x = c.input(0);
-    const dnn::ConvShape shape = conv_shape(c.node().op_name, attrs_, x.shape(), c.input(1).shape());
+    const dnn::ConvShape shape =
+        conv_shape(c.node().op_name, attrs_, x.shape(), c.input(1).shape());
     Tensor& y = c.output(0, conv_output(shape));
     if (y.num_elements() == 0) return;
     const Derived derived = derive(c, shape);
-    convolution_.run(c, shape, const_cast<float*>(x.data<float>()), derived.filter, y.mutable_data<float>(),
-                     derived.bias.data<float>());
+    convolution_.run(c, shape, const_cast<float*>(x.data<float>()), derived.filter,
+                     y.mutable_data<float>(), derived.bias.data<float>());
   }
 
  private:
@@ -72,7 +76,8 @@ class FusedConvKernel final : public Kernel {
   bool is_derived_from_inputs(const KernelContext& c) const {
     if (derived_.from.empty()) return false;
     for (int i = 1; i < c.num_inputs(); ++i) {
-      if (derived_.from[static_cast<std::size_t>(i - 1)].raw_data() != c.input(i).raw_data()) return false;
+      if (derived_.from[static_cast<std::size_t>(i - 1)].raw_data() != c.input(i).raw_data())
+        return false;
     }
     return true;
   }
@@ -81,7 +86,8 @@ class FusedConvKernel final : public Kernel {
     for (int i = 2; i < c.num_inputs(); ++i) {
       const Shape& argument = c.input(i).shape();
       if (argument.rank() == 1 && argument.dim(0) == shape.out_channels) continue;
-      throw invalid_argument(batch_norm_ ? "FusedBatchNorm" : "BiasAdd", ": there must be one value for each of ", shape.out_channels,
+      throw invalid_argument(batch_norm_ ? "FusedBatchNorm" : "BiasAdd",
+                             ": there must be one value for each of ", shape.out_channels,
                              " channels. Details: input ", i - 1, " has shape ", argument, ".");
     }
   }
@@ -109,7 +115,8 @@ class FusedConvKernel final : public Kernel {
     Tensor scaled(kFloat, filter.shape());
     const float* from = filter.data<float>();
     float* to = scaled.mutable_data<float>();
-    for (std::int64_t i = 0; i < filter.num_elements(); ++i) to[i] = from[i] * factors[i % channels];
+    for (std::int64_t i = 0; i < filter.num_elements(); ++i)
+      to[i] = from[i] * factors[i % channels];
     return scaled;
   }
 
@@ -128,9 +135,11 @@ constexpr OpDef kOps[] = {
     {.name = kFusedOp,
      .inputs = "input: T, filter: T, args: num_args * T",
      .outputs = "output: T",
-     .attrs = "T: {float}; num_args: int >= 1; strides: list(int); padding: {'SAME', 'VALID', 'EXPLICIT'}; "
+     .attrs = "T: {float}; num_args: int >= 1; strides: list(int); padding: {'SAME', 'VALID', "
+              "'EXPLICIT'}; "
               "explicit_paddings: list(int) = []; data_format: {'NHWC'} = 'NHWC'; "
-              "dilations: list(int) = [1, 1, 1, 1]; depthwise: bool = false; batch_norm: bool = false; scaled: bool = false; "
+              "dilations: list(int) = [1, 1, 1, 1]; depthwise: bool = false; batch_norm: bool = "
+              "false; scaled: bool = false; "
               "epsilon: float = 0.0; activation: string = ''",
      .shape = fused_shape,
      .kernel = make_kernel<FusedConvKernel>,
@@ -146,12 +155,15 @@ bool has_string(const Node& node, std::string_view attr, std::string_view value)
 
 bool is_float_convolution(const FusionGraph& g, int index) {
   const Node& node = g.node(index);
-  return (node.op_name == "Conv2D" || node.op_name == "DepthwiseConv2dNative") && node.outputs[0].dtype == kFloat &&
-         has_string(node, "data_format", "NHWC") && g.is_private(index) && g.is_stable(node.inputs[1]);
+  return (node.op_name == "Conv2D" || node.op_name == "DepthwiseConv2dNative") &&
+         node.outputs[0].dtype == kFloat && has_string(node, "data_format", "NHWC") &&
+         g.is_private(index) && g.is_stable(node.inputs[1]);
 }
 
 bool is_inference_batch_norm(const Node& node) {
-  if (!node.op_name.starts_with("FusedBatchNorm") || node.outputs.size() < 5 || node.outputs[0].dtype != kFloat) return false;
+  if (!node.op_name.starts_with("FusedBatchNorm") || node.outputs.size() < 5 ||
+      node.outputs[0].dtype != kFloat)
+    return false;
   const auto training = node.attrs.find("is_training");
   if (training == node.attrs.end() || !has_string(node, "data_format", "NHWC")) return false;
   const bool* value = std::get_if<bool>(&training->second.value);
@@ -170,12 +182,16 @@ struct Affine {
 
 // Splits the inputs of a Mul or Add into a vector with a stable value for each channel of the
 // result, and the rest.
-bool split_channel_vector(const FusionGraph& g, const Node& node, OutputId& vector, OutputId& rest) {
+bool split_channel_vector(const FusionGraph& g, const Node& node, OutputId& vector,
+                          OutputId& rest) {
   const PartialShape& result = node.outputs[0].shape;
-  if (node.inputs.size() != 2 || node.outputs[0].dtype != kFloat || result.rank() != 4 || result.dim(3) < 0) return false;
+  if (node.inputs.size() != 2 || node.outputs[0].dtype != kFloat || result.rank() != 4 ||
+      result.dim(3) < 0)
+    return false;
   for (const std::size_t i : {1u, 0u}) {
     const PartialShape& shape = g.graph().fact(node.inputs[i]).shape;
-    if (shape.rank() != 1 || shape.dim(0) != result.dim(3) || !g.is_stable(node.inputs[i])) continue;
+    if (shape.rank() != 1 || shape.dim(0) != result.dim(3) || !g.is_stable(node.inputs[i]))
+      continue;
     vector = node.inputs[i];
     rest = node.inputs[1 - i];
     return rest.index == 0;
@@ -187,23 +203,27 @@ bool match_batch_norm_or_bias(const FusionGraph& g, int index, Affine& affine) {
   const Node& node = g.node(index);
   affine.batch_norm = is_inference_batch_norm(node);
   const bool bias = node.op_name == "BiasAdd" && has_string(node, "data_format", "NHWC");
-  if ((!affine.batch_norm && !bias) || !g.only_first_output(index) || node.inputs[0].index != 0) return false;
+  if ((!affine.batch_norm && !bias) || !g.only_first_output(index) || node.inputs[0].index != 0)
+    return false;
   affine.convolution = node.inputs[0].node;
   affine.arguments.assign(node.inputs.begin() + 1, node.inputs.end());
   if (affine.batch_norm) affine.epsilon = std::get<float>(node.attrs.at("epsilon").value);
-  return std::ranges::all_of(affine.arguments, [&](OutputId argument) { return g.is_stable(argument); });
+  return std::ranges::all_of(affine.arguments,
+                             [&](OutputId argument) { return g.is_stable(argument); });
 }
 
 // Batch normalisation of inference as TensorFlow 1 composed it: conv * scale + bias.
 bool match_scale_and_shift(const FusionGraph& g, int index, Affine& affine) {
   const Node& sum = g.node(index);
   OutputId bias, rest;
-  if ((sum.op_name != "Add" && sum.op_name != "AddV2") || !split_channel_vector(g, sum, bias, rest)) return false;
+  if ((sum.op_name != "Add" && sum.op_name != "AddV2") || !split_channel_vector(g, sum, bias, rest))
+    return false;
   affine.arguments = {bias};
   affine.convolution = rest.node;
   const Node& product = g.node(rest.node);
   OutputId scale, scaled;
-  if (product.op_name == "Mul" && g.is_private(rest.node) && split_channel_vector(g, product, scale, scaled)) {
+  if (product.op_name == "Mul" && g.is_private(rest.node) &&
+      split_channel_vector(g, product, scale, scaled)) {
     affine.scaled = true;
     affine.arguments = {scale, bias};
     affine.convolution = scaled.node;
@@ -232,8 +252,10 @@ bool fuse_convolution(FusionGraph& g, int root) {
   const Node& conv = g.node(affine.convolution);
   std::vector<OutputId> inputs = conv.inputs;
   inputs.insert(inputs.end(), affine.arguments.begin(), affine.arguments.end());
-  for (const std::string_view name : {"strides", "padding", "explicit_paddings", "dilations", "data_format"}) {
-    if (const auto found = conv.attrs.find(name); found != conv.attrs.end()) attrs[std::string(name)] = found->second;
+  for (const std::string_view name :
+       {"strides", "padding", "explicit_paddings", "dilations", "data_format"}) {
+    if (const auto found = conv.attrs.find(name); found != conv.attrs.end())
+      attrs[std::string(name)] = found->second;
   }
   attrs["depthwise"] = AttrValue(conv.op_name != "Conv2D");
   attrs["batch_norm"] = AttrValue(affine.batch_norm);

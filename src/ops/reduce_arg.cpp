@@ -15,7 +15,8 @@ Shapes arg_shape(ShapeContext& c) {
   if (!input.has_rank()) return {PartialShape{}};
   const Tensor* axis_value = c.input_value(1);
   if (axis_value == nullptr) {
-    return {input.rank() <= 1 ? PartialShape(Shape()) : PartialShape::unknown_dims(input.rank() - 1)};
+    return {input.rank() <= 1 ? PartialShape(Shape())
+                              : PartialShape::unknown_dims(input.rank() - 1)};
   }
   // TensorFlow lets a scalar pass here, and refuses it when it runs.
   if (input.rank() == 0) return {PartialShape(Shape())};

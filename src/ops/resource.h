@@ -58,7 +58,8 @@ class ResourceManager {
   // The resource, made by `make()` where there is none.
   // Errors: INVALID_ARGUMENT where the name belongs to a resource of another type.
   template <std::derived_from<Resource> T, class Make>
-  std::shared_ptr<T> find_or_create(const std::string& container, const std::string& name, Make&& make) {
+  std::shared_ptr<T> find_or_create(const std::string& container, const std::string& name,
+                                    Make&& make) {
     const std::lock_guard lock(mutex_);
     std::shared_ptr<Resource>& slot = resources_[{container, name}];
     if (slot == nullptr) slot = make();

@@ -40,7 +40,8 @@ inline std::uint64_t siphash_2_4(const std::array<std::uint64_t, 2>& key, std::s
   }
   std::uint64_t last = static_cast<std::uint64_t>(text.size()) << 56;
   for (std::size_t k = text.size(); k > i; --k) {
-    last |= static_cast<std::uint64_t>(static_cast<unsigned char>(text[k - 1])) << (8 * (k - 1 - i));
+    last |= static_cast<std::uint64_t>(static_cast<unsigned char>(text[k - 1]))
+            << (8 * (k - 1 - i));
   }
   absorb(last);
   v2 ^= 0xff;

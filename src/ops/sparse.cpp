@@ -25,7 +25,8 @@ T* elements(Tensor& tensor) {
 }
 
 std::int64_t index_at(const Tensor& indices, std::int64_t i) {
-  return indices.dtype() == DType::kInt32 ? indices.data<std::int32_t>()[i] : indices.data<std::int64_t>()[i];
+  return indices.dtype() == DType::kInt32 ? indices.data<std::int32_t>()[i]
+                                          : indices.data<std::int64_t>()[i];
 }
 
 struct ToDense {
@@ -37,29 +38,36 @@ struct ToDense {
 ToDense checked_to_dense(const KernelContext& context) {
   const Tensor& indices = context.input(0);
   if (indices.rank() > 2) {
-    throw invalid_argument("SparseToDense: sparse_indices must be a scalar, vector or matrix. Details: its shape is ", indices.shape(), ".");
+    throw invalid_argument(
+        "SparseToDense: sparse_indices must be a scalar, vector or matrix. Details: its shape is ",
+        indices.shape(), ".");
   }
   check_rank(context, 1, 1, "output_shape");
   ToDense dense;
   dense.count = indices.rank() > 0 ? indices.dim(0) : 1;
   dense.depth = indices.rank() > 1 ? indices.dim(1) : 1;
   dense.shape = shape_input(context, 1, "output_shape");
-  check_sizes(context, dense.depth, dense.shape.rank(), "the coordinates of an index and the rank of output_shape");
+  check_sizes(context, dense.depth, dense.shape.rank(),
+              "the coordinates of an index and the rank of output_shape");
   const Tensor& values = context.input(2);
   const bool splat = values.rank() == 0;
   if (!splat && !(values.rank() == 1 && values.dim(0) == dense.count)) {
-    throw invalid_argument("SparseToDense: sparse_values must be a scalar, or one for each index. Details: its shape is ",
-                           values.shape(), " for ", dense.count, " indices.");
+    throw invalid_argument(
+        "SparseToDense: sparse_values must be a scalar, or one for each index. Details: its shape "
+        "is ",
+        values.shape(), " for ", dense.count, " indices.");
   }
   if (context.input(3).rank() != 0) {
-    throw invalid_argument("SparseToDense: default_value must be a scalar. Details: its shape is ", context.input(3).shape(), ".");
+    throw invalid_argument("SparseToDense: default_value must be a scalar. Details: its shape is ",
+                           context.input(3).shape(), ".");
   }
   return dense;
 }
 
 class SparseToDenseKernel final : public Kernel {
  public:
-  explicit SparseToDenseKernel(const KernelInit& init) : validate_(init.attr<bool>("validate_indices")) {}
+  explicit SparseToDenseKernel(const KernelInit& init)
+      : validate_(init.attr<bool>("validate_indices")) {}
 
   void compute(KernelContext& context) const override {
     const ToDense dense = checked_to_dense(context);
@@ -70,7 +78,8 @@ class SparseToDenseKernel final : public Kernel {
     dispatch_by_size(result.dtype(), [&]<class T>() {
       T* out = elements<T>(result);
       std::fill_n(out, result.num_elements(), *elements<T>(context.input(3)));
-      for (std::size_t i = 0; i < places.size(); ++i) out[places[i]] = elements<T>(values)[splat ? 0 : i];
+      for (std::size_t i = 0; i < places.size(); ++i)
+        out[places[i]] = elements<T>(values)[splat ? 0 : i];
     });
   }
 
@@ -85,15 +94,16 @@ class SparseToDenseKernel final : public Kernel {
         const std::int64_t index = index_at(indices, i * dense.depth + k);
         const std::int64_t size = dense.shape.dim(static_cast<int>(k));
         if (index < 0 || index >= size) {
-          throw invalid_argument("SparseToDense: an index is out of bounds. Details: indices[", i, ",", k, "] = ", index,
-                                 " is not in [0, ", size, ").");
+          throw invalid_argument("SparseToDense: an index is out of bounds. Details: indices[", i,
+                                 ",", k, "] = ", index, " is not in [0, ", size, ").");
         }
         place = place * size + index;
       }
       if (validate_ && i > 0 && place <= places[static_cast<std::size_t>(i - 1)]) {
         const bool repeated = place == places[static_cast<std::size_t>(i - 1)];
-        throw invalid_argument("SparseToDense: indices must be sorted and not repeated. Details: indices[", i, "] is ",
-                               repeated ? "repeated." : "out of order.");
+        throw invalid_argument(
+            "SparseToDense: indices must be sorted and not repeated. Details: indices[", i, "] is ",
+            repeated ? "repeated." : "out of order.");
       }
       places[static_cast<std::size_t>(i)] = place;
     }
@@ -122,15 +132,22 @@ void fill_empty_rows(KernelContext& context) {
   const std::int64_t count = indices.dim(0);
   const std::int64_t rank = indices.dim(1);
   check_sizes(context, count, values.dim(0), "the numbers of indices and values");
-  check_sizes(context, rank, dense_shape.dim(0), "the coordinates of an index and the size of dense_shape");
-  if (rank == 0) throw invalid_argument("SparseFillEmptyRows: dense_shape must have at least one element.");
+  check_sizes(context, rank, dense_shape.dim(0),
+              "the coordinates of an index and the size of dense_shape");
+  if (rank == 0)
+    throw invalid_argument("SparseFillEmptyRows: dense_shape must have at least one element.");
   const std::int64_t rows = dense_shape.data<std::int64_t>()[0];
-  if (rows < 0) throw invalid_argument("SparseFillEmptyRows: dense_shape must not be negative. Details: ", rows, " rows.");
+  if (rows < 0)
+    throw invalid_argument("SparseFillEmptyRows: dense_shape must not be negative. Details: ", rows,
+                           " rows.");
   const std::int64_t* index = indices.data<std::int64_t>();
 
   if (rows == 0) {
     if (count != 0) {
-      throw invalid_argument("SparseFillEmptyRows: without rows there can be no entries. Details: dense_shape[0] = 0, but there are ", count, ".");
+      throw invalid_argument(
+          "SparseFillEmptyRows: without rows there can be no entries. Details: dense_shape[0] = 0, "
+          "but there are ",
+          count, ".");
     }
     context.output(0, Shape{0, rank});
     context.output(1, Shape{0});
@@ -139,12 +156,13 @@ void fill_empty_rows(KernelContext& context) {
     return;
   }
   Tensor& empty = context.output(2, Shape{rows});
-  std::vector<std::int64_t> next(static_cast<std::size_t>(rows), 0);  // entries of each row, then places
+  std::vector<std::int64_t> next(static_cast<std::size_t>(rows),
+                                 0);  // entries of each row, then places
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t row = index[i * rank];
     if (row < 0 || row >= rows) {
-      throw invalid_argument("SparseFillEmptyRows: an index is out of bounds. Details: indices[", i, ",0] = ", row,
-                             " is not in [0, ", rows, ").");
+      throw invalid_argument("SparseFillEmptyRows: an index is out of bounds. Details: indices[", i,
+                             ",0] = ", row, " is not in [0, ", rows, ").");
     }
     ++next[static_cast<std::size_t>(row)];
   }
@@ -184,10 +202,13 @@ Shapes fill_empty_rows_shape(ShapeContext& c) {
   const PartialShape values = c.with_rank(1, 1);
   const PartialShape dense = c.with_rank(2, 1);
   c.with_rank(3, 0);
-  const std::int64_t count = merge_dims(indices.dim(0), values.dim(0), "SparseFillEmptyRows: the numbers of indices and values");
-  const std::int64_t rank = merge_dims(indices.dim(1), dense.dim(0), "SparseFillEmptyRows: the ranks of indices and dense_shape");
+  const std::int64_t count = merge_dims(indices.dim(0), values.dim(0),
+                                        "SparseFillEmptyRows: the numbers of indices and values");
+  const std::int64_t rank = merge_dims(indices.dim(1), dense.dim(0),
+                                       "SparseFillEmptyRows: the ranks of indices and dense_shape");
   const PartialShape dense_shape = c.input_as_shape(2);
-  const std::int64_t rows = dense_shape.has_rank() && dense_shape.rank() > 0 ? dense_shape.dim(0) : -1;
+  const std::int64_t rows =
+      dense_shape.has_rank() && dense_shape.rank() > 0 ? dense_shape.dim(0) : -1;
   return {PartialShape{-1, rank}, PartialShape{-1}, PartialShape{rows}, PartialShape{count}};
 }
 
@@ -205,8 +226,9 @@ void fill_empty_rows_grad(KernelContext& context) {
     const T* from = grad.data<T>();
     for (std::int64_t i = 0; i < count; ++i) {
       if (place[i] < 0 || place[i] >= grad.dim(0)) {
-        throw invalid_argument("SparseFillEmptyRowsGrad: reverse_index_map is out of bounds. Details: element ", i, " = ", place[i],
-                               " is not in [0, ", grad.dim(0), ").");
+        throw invalid_argument(
+            "SparseFillEmptyRowsGrad: reverse_index_map is out of bounds. Details: element ", i,
+            " = ", place[i], " is not in [0, ", grad.dim(0), ").");
       }
       visited[static_cast<std::size_t>(place[i])] = true;
       d_values.mutable_data<T>()[i] = from[place[i]];
@@ -241,26 +263,33 @@ Shape resolved_shape(const Shape& old_shape, std::vector<std::int64_t> dims) {
   int unknown = -1;
   for (std::size_t i = 0; i < dims.size(); ++i) {
     if (dims[i] == -1) {
-      if (unknown >= 0) throw invalid_argument("SparseReshape: only one dimension may be -1. Details: [", join(dims, ","), "].");
+      if (unknown >= 0)
+        throw invalid_argument("SparseReshape: only one dimension may be -1. Details: [",
+                               join(dims, ","), "].");
       unknown = static_cast<int>(i);
     } else if (dims[i] < 0) {
-      throw invalid_argument("SparseReshape: a dimension must be >= -1. Details: [", join(dims, ","), "].");
+      throw invalid_argument("SparseReshape: a dimension must be >= -1. Details: [",
+                             join(dims, ","), "].");
     } else {
       known = mul_or_throw(known, dims[i], "SparseReshape: the new shape");
     }
   }
   if (unknown >= 0) {
     if (known == 0) {
-      throw invalid_argument("SparseReshape: a dimension of -1 cannot be found beside one of 0. Details: [", join(dims, ","), "].");
+      throw invalid_argument(
+          "SparseReshape: a dimension of -1 cannot be found beside one of 0. Details: [",
+          join(dims, ","), "].");
     }
     if (old_shape.num_elements() % known != 0) {
-      throw invalid_argument("SparseReshape: the size must stay the same. Details: ", old_shape, " to [", join(dims, ","), "].");
+      throw invalid_argument("SparseReshape: the size must stay the same. Details: ", old_shape,
+                             " to [", join(dims, ","), "].");
     }
     dims[static_cast<std::size_t>(unknown)] = old_shape.num_elements() / known;
   }
   Shape shape(dims);
   if (shape.num_elements() != old_shape.num_elements()) {
-    throw invalid_argument("SparseReshape: the size must stay the same. Details: ", old_shape, " to ", shape, ".");
+    throw invalid_argument("SparseReshape: the size must stay the same. Details: ", old_shape,
+                           " to ", shape, ".");
   }
   return shape;
 }
@@ -272,22 +301,25 @@ void sparse_reshape(KernelContext& context) {
   check_rank(context, 2, 1, "new_shape");
   const Shape old_shape = shape_input(context, 1, "input_shape");
   const Shape new_shape = resolved_shape(old_shape, integer_vector(context, 2, "new_shape"));
-  check_sizes(context, indices.dim(1), old_shape.rank(), "the coordinates of an index and the rank of input_shape");
+  check_sizes(context, indices.dim(1), old_shape.rank(),
+              "the coordinates of an index and the rank of input_shape");
   const std::int64_t count = indices.dim(0);
   Tensor& result = context.output(0, Shape{count, new_shape.rank()});
-  std::ranges::copy(new_shape.dims(), context.output(1, Shape{new_shape.rank()}).mutable_data<std::int64_t>());
+  std::ranges::copy(new_shape.dims(),
+                    context.output(1, Shape{new_shape.rank()}).mutable_data<std::int64_t>());
   const std::int64_t* from = indices.data<std::int64_t>();
   std::int64_t* to = result.mutable_data<std::int64_t>();
   if (new_shape.num_elements() == 0 && count > 0) {
-    throw invalid_argument("SparseReshape: an empty shape can have no entries. Details: ", new_shape, " with ", count, ".");
+    throw invalid_argument("SparseReshape: an empty shape can have no entries. Details: ",
+                           new_shape, " with ", count, ".");
   }
   for (std::int64_t i = 0; i < count; ++i) {
     std::int64_t place = 0;
     for (int k = 0; k < old_shape.rank(); ++k) {
       const std::int64_t index = from[i * old_shape.rank() + k];
       if (index < 0 || index >= old_shape.dim(k)) {
-        throw invalid_argument("SparseReshape: an index is out of bounds. Details: indices[", i, ",", k, "] = ", index,
-                               " is not in [0, ", old_shape.dim(k), ").");
+        throw invalid_argument("SparseReshape: an index is out of bounds. Details: indices[", i,
+                               ",", k, "] = ", index, " is not in [0, ", old_shape.dim(k), ").");
       }
       place = place * old_shape.dim(k) + index;
     }
@@ -315,7 +347,8 @@ void sparse_reorder(KernelContext& context) {
   check_rank(context, 2, 1, "input_shape");
   check_sizes(context, indices.dim(0), values.dim(0), "the numbers of indices and values");
   const std::int64_t rank = indices.dim(1);
-  check_sizes(context, rank, context.input(2).dim(0), "the coordinates of an index and the size of input_shape");
+  check_sizes(context, rank, context.input(2).dim(0),
+              "the coordinates of an index and the size of input_shape");
   const std::int64_t* index = indices.data<std::int64_t>();
   std::vector<std::int64_t> axes(static_cast<std::size_t>(rank));
   std::iota(axes.begin(), axes.end(), 0);
@@ -331,14 +364,16 @@ Shapes sparse_reorder_shape(ShapeContext& c) { return {c.with_rank(0, 2), c.with
 
 constexpr OpDef kOps[] = {
     {.name = "SparseToDense",
-     .inputs = "sparse_indices: Tindices, output_shape: Tindices, sparse_values: T, default_value: T",
+     .inputs =
+         "sparse_indices: Tindices, output_shape: Tindices, sparse_values: T, default_value: T",
      .outputs = "dense: T",
      .attrs = "validate_indices: bool = true; T: type; Tindices: {int32, int64}",
      .shape = sparse_to_dense_shape,
      .kernel = make_kernel<SparseToDenseKernel>},
     {.name = "SparseFillEmptyRows",
      .inputs = "indices: int64, values: T, dense_shape: int64, default_value: T",
-     .outputs = "output_indices: int64, output_values: T, empty_row_indicator: bool, reverse_index_map: int64",
+     .outputs = "output_indices: int64, output_values: T, empty_row_indicator: bool, "
+                "reverse_index_map: int64",
      .attrs = "T: type",
      .shape = fill_empty_rows_shape,
      .kernel = kernel_function<fill_empty_rows>},

@@ -20,10 +20,12 @@ constexpr double kStringCostNs = 60;
 
 bool utf8_encoding(const KernelInit& init) {
   std::string encoding = init.attr<std::string>("encoding");
-  std::ranges::transform(encoding, encoding.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(encoding, encoding.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (encoding.empty()) return false;
   if (encoding == "utf-8") return true;
-  throw invalid_argument(init.op(), ": only utf-8 or '' (bytes) are encodings. Details: got \"", printable(encoding), "\".");
+  throw invalid_argument(init.op(), ": only utf-8 or '' (bytes) are encodings. Details: got \"",
+                         printable(encoding), "\".");
 }
 
 char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
@@ -51,16 +53,18 @@ class CaseKernel final : public Kernel {
     const Tensor& input = context.input(0);
     std::string* result = context.output(0, input.shape()).mutable_data<std::string>();
     const std::string* text = input.data<std::string>();
-    context.parallel_for(input.num_elements(), kStringCostNs, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        if (utf8_) {
-          result[i] = change_case_utf8<kLower>(text[i]);
-        } else {
-          result[i] = text[i];
-          for (char& c : result[i]) c = kLower ? ascii_lower(c) : ascii_upper(c);
-        }
-      }
-    });
+    context.parallel_for(input.num_elements(), kStringCostNs,
+                         [&](std::int64_t begin, std::int64_t end) {
+                           for (std::int64_t i = begin; i < end; ++i) {
+                             if (utf8_) {
+                               result[i] = change_case_utf8<kLower>(text[i]);
+                             } else {
+                               result[i] = text[i];
+                               for (char& c : result[i])
+                                 c = kLower ? ascii_lower(c) : ascii_upper(c);
+                             }
+                           }
+                         });
   }
 
  private:
@@ -82,7 +86,8 @@ void strip(KernelContext& context) {
 
 class LengthKernel final : public Kernel {
  public:
-  explicit LengthKernel(const KernelInit& init) : characters_(init.attr<std::string>("unit") == "UTF8_CHAR") {}
+  explicit LengthKernel(const KernelInit& init)
+      : characters_(init.attr<std::string>("unit") == "UTF8_CHAR") {}
   void compute(KernelContext& context) const override {
     const Tensor& input = context.input(0);
     std::int32_t* result = context.output(0, input.shape()).mutable_data<std::int32_t>();
@@ -107,7 +112,9 @@ class JoinKernel final : public Kernel {
       const Shape& other = context.input(i).shape();
       if (other.rank() == 0) continue;
       if (shaped && !(other == shape)) {
-        throw invalid_argument("StringJoin: inputs must have the same shape, or be scalars. Details: ", shape, " and ", other, ".");
+        throw invalid_argument(
+            "StringJoin: inputs must have the same shape, or be scalars. Details: ", shape, " and ",
+            other, ".");
       }
       shape = other;
       shaped = true;
@@ -140,11 +147,13 @@ Shapes join_shape(ShapeContext& c) {
 
 class HashKernel final : public Kernel {
  public:
-  explicit HashKernel(const KernelInit& init) : buckets_(static_cast<std::uint64_t>(init.attr<std::int64_t>("num_buckets"))) {}
+  explicit HashKernel(const KernelInit& init)
+      : buckets_(static_cast<std::uint64_t>(init.attr<std::int64_t>("num_buckets"))) {}
   void compute(KernelContext& context) const override {
     const Tensor& input = context.input(0);
     std::int64_t* result = context.output(0, input.shape()).mutable_data<std::int64_t>();
-    for (const std::string& text : input.values<std::string>()) *result++ = static_cast<std::int64_t>(hash64(text) % buckets_);
+    for (const std::string& text : input.values<std::string>())
+      *result++ = static_cast<std::int64_t>(hash64(text) % buckets_);
   }
 
  private:
@@ -157,7 +166,9 @@ class StrongHashKernel final : public Kernel {
       : buckets_(static_cast<std::uint64_t>(init.attr<std::int64_t>("num_buckets"))) {
     const auto& key = init.attr<AttrList>("key").ints;
     if (key.size() != 2) {
-      throw invalid_argument("StringToHashBucketStrong: the key must have 2 elements. Details: it has ", key.size(), ".");
+      throw invalid_argument(
+          "StringToHashBucketStrong: the key must have 2 elements. Details: it has ", key.size(),
+          ".");
     }
     key_ = {static_cast<std::uint64_t>(key[0]), static_cast<std::uint64_t>(key[1])};
   }

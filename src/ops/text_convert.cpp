@@ -23,7 +23,8 @@ class AsStringKernel final : public Kernel {
     const auto& fill = init.attr<std::string>("fill");
     format_ += fill;
     if (const auto width = init.attr<std::int64_t>("width"); width > -1) format_ += cat(width);
-    if (const auto precision = init.attr<std::int64_t>("precision"); precision > -1) format_ += cat(".", precision);
+    if (const auto precision = init.attr<std::int64_t>("precision"); precision > -1)
+      format_ += cat(".", precision);
     format_ += conversion(init);
     if (is_complex()) format_ = cat("(", format_, ",", format_, ")");
   }
@@ -50,21 +51,30 @@ class AsStringKernel final : public Kernel {
       throw invalid_argument("AsString: scientific and shortest notation exclude each other.");
     }
     if (!is_float() && (scientific || shortest)) {
-      throw invalid_argument("AsString: scientific and shortest notation are for floating numbers. Details: the dtype is ", dtype_, ".");
+      throw invalid_argument(
+          "AsString: scientific and shortest notation are for floating numbers. Details: the dtype "
+          "is ",
+          dtype_, ".");
     }
     if (!is_float() && dtype_ != DType::kString && init.attr<std::int64_t>("precision") >= 0) {
-      throw invalid_argument("AsString: a precision is for floating numbers. Details: the dtype is ", dtype_, ".");
+      throw invalid_argument(
+          "AsString: a precision is for floating numbers. Details: the dtype is ", dtype_, ".");
     }
     const auto& fill = init.attr<std::string>("fill");
     constexpr std::string_view kFlags = " +-0#";
-    if (fill.size() > 1) throw invalid_argument("AsString: the fill must be at most one character. Details: \"", printable(fill), "\".");
+    if (fill.size() > 1)
+      throw invalid_argument("AsString: the fill must be at most one character. Details: \"",
+                             printable(fill), "\".");
     if (!fill.empty() && kFlags.find(fill[0]) == std::string_view::npos) {
-      throw invalid_argument("AsString: the fill must be one of ' ', '+', '-', '0', '#'. Details: \"", printable(fill), "\".");
+      throw invalid_argument(
+          "AsString: the fill must be one of ' ', '+', '-', '0', '#'. Details: \"", printable(fill),
+          "\".");
     }
   }
 
   std::string_view conversion(const KernelInit& init) const {
-    if (is_float()) return init.attr<bool>("shortest") ? "g" : init.attr<bool>("scientific") ? "e" : "f";
+    if (is_float())
+      return init.attr<bool>("shortest") ? "g" : init.attr<bool>("scientific") ? "e" : "f";
     switch (dtype_) {
       case DType::kUint8:
       case DType::kUint16:
@@ -83,7 +93,9 @@ class AsStringKernel final : public Kernel {
 #pragma GCC diagnostic ignored "-Wformat-security"
     // The format is made of checked attributes, above.
     const int size = std::snprintf(nullptr, 0, format_.c_str(), args...);
-    if (size < 0) throw invalid_argument("AsString: the value cannot be formatted. Details: the format is ", format_, ".");
+    if (size < 0)
+      throw invalid_argument("AsString: the value cannot be formatted. Details: the format is ",
+                             format_, ".");
     std::string result(static_cast<std::size_t>(size) + 1, '\0');
     std::snprintf(result.data(), result.size(), format_.c_str(), args...);
 #pragma GCC diagnostic pop
@@ -97,7 +109,8 @@ class AsStringKernel final : public Kernel {
       return value ? "true" : "false";
     } else if constexpr (std::is_same_v<T, std::string>) {
       return print(value.c_str());
-    } else if constexpr (std::is_same_v<T, std::complex<float>> || std::is_same_v<T, std::complex<double>>) {
+    } else if constexpr (std::is_same_v<T, std::complex<float>> ||
+                         std::is_same_v<T, std::complex<double>>) {
       return print(static_cast<double>(value.real()), static_cast<double>(value.imag()));
     } else if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
       return print(static_cast<double>(static_cast<float>(value)));
@@ -120,7 +133,8 @@ void swap_bytes(Tensor& tensor) {
   if (tensor.dtype() == DType::kComplex64 || tensor.dtype() == DType::kComplex128) size /= 2;
   if (size <= 1) return;
   auto* bytes = static_cast<std::byte*>(tensor.mutable_raw_data());
-  for (std::size_t i = 0; i + size <= tensor.size_bytes(); i += size) std::reverse(bytes + i, bytes + i + size);
+  for (std::size_t i = 0; i + size <= tensor.size_bytes(); i += size)
+    std::reverse(bytes + i, bytes + i + size);
 }
 
 class DecodeRawKernel final : public Kernel {
@@ -135,14 +149,17 @@ class DecodeRawKernel final : public Kernel {
     const std::size_t size = dtype_size(dtype_);
     for (std::size_t i = 0; i < texts.size(); ++i) {
       if (texts[i].size() != length) {
-        throw invalid_argument("DecodeRaw: all strings must have one length. Details: element ", i, " has ", texts[i].size(),
-                               " bytes, the first ", length, ".");
+        throw invalid_argument("DecodeRaw: all strings must have one length. Details: element ", i,
+                               " has ", texts[i].size(), " bytes, the first ", length, ".");
       }
     }
     if (length % size != 0) {
-      throw invalid_argument("DecodeRaw: the length must be a multiple of the dtype's size. Details: ", length, " bytes for ", dtype_, ".");
+      throw invalid_argument(
+          "DecodeRaw: the length must be a multiple of the dtype's size. Details: ", length,
+          " bytes for ", dtype_, ".");
     }
-    Tensor& result = context.output(0, input.shape().with_inserted(input.rank(), static_cast<std::int64_t>(length / size)));
+    Tensor& result = context.output(
+        0, input.shape().with_inserted(input.rank(), static_cast<std::int64_t>(length / size)));
     auto* to = static_cast<std::byte*>(result.mutable_raw_data());
     for (const std::string& text : texts) {
       if (length > 0) std::memcpy(to, text.data(), length);
@@ -166,8 +183,10 @@ constexpr OpDef kOps[] = {
     {.name = "AsString",
      .inputs = "input: T",
      .outputs = "output: string",
-     .attrs = "T: {float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64, "
-              "complex64, complex128, bool, variant, string}; precision: int = -1; scientific: bool = false; "
+     .attrs = "T: {float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, "
+              "uint32, uint64, "
+              "complex64, complex128, bool, variant, string}; precision: int = -1; scientific: "
+              "bool = false; "
               "shortest: bool = false; width: int = -1; fill: string = ''",
      .shape = unchanged_shape,
      .kernel = make_kernel<AsStringKernel>,
@@ -175,7 +194,8 @@ constexpr OpDef kOps[] = {
     {.name = "DecodeRaw",
      .inputs = "bytes: string",
      .outputs = "output: out_type",
-     .attrs = "out_type: {half, float, double, int32, uint16, uint8, int16, int8, int64, complex64, complex128, "
+     .attrs = "out_type: {half, float, double, int32, uint16, uint8, int16, int8, int64, "
+              "complex64, complex128, "
               "bool, bfloat16}; little_endian: bool = true",
      .shape = decode_raw_shape,
      .kernel = make_kernel<DecodeRawKernel>,

@@ -17,7 +17,8 @@ constexpr double kMatchCostNs = 400;
 std::shared_ptr<const re2::RE2> compile(const std::string& pattern, std::string_view op) {
   auto regex = std::make_shared<const re2::RE2>(pattern, re2::RE2::Quiet);
   if (!regex->ok()) {
-    throw invalid_argument(op, ": the pattern is no regular expression. Details: \"", printable(pattern), "\": ", regex->error(), ".");
+    throw invalid_argument(op, ": the pattern is no regular expression. Details: \"",
+                           printable(pattern), "\": ", regex->error(), ".");
   }
   return regex;
 }
@@ -39,40 +40,46 @@ class PatternCache {
 const std::string& scalar_string(KernelContext& context, int input, std::string_view what) {
   const Tensor& tensor = context.input(input);
   if (tensor.rank() != 0) {
-    throw invalid_argument(context.node().op_name, ": ", what, " must be a scalar. Details: its shape is ", tensor.shape(), ".");
+    throw invalid_argument(context.node().op_name, ": ", what,
+                           " must be a scalar. Details: its shape is ", tensor.shape(), ".");
   }
   return tensor.scalar<std::string>();
 }
 
-void replace_all(KernelContext& context, const re2::RE2& regex, const std::string& rewrite, bool global) {
+void replace_all(KernelContext& context, const re2::RE2& regex, const std::string& rewrite,
+                 bool global) {
   const Tensor& input = context.input(0);
   std::string* result = context.output(0, input.shape()).mutable_data<std::string>();
   const std::string* text = input.data<std::string>();
   // A bad rewrite is no error: RE2 then leaves the text, or drops the match.
-  context.parallel_for(input.num_elements(), kMatchCostNs, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      result[i] = text[i];
-      if (global) {
-        re2::RE2::GlobalReplace(&result[i], regex, rewrite);
-      } else {
-        re2::RE2::Replace(&result[i], regex, rewrite);
-      }
-    }
-  });
+  context.parallel_for(input.num_elements(), kMatchCostNs,
+                       [&](std::int64_t begin, std::int64_t end) {
+                         for (std::int64_t i = begin; i < end; ++i) {
+                           result[i] = text[i];
+                           if (global) {
+                             re2::RE2::GlobalReplace(&result[i], regex, rewrite);
+                           } else {
+                             re2::RE2::Replace(&result[i], regex, rewrite);
+                           }
+                         }
+                       });
 }
 
 void full_match(KernelContext& context, const re2::RE2& regex) {
   const Tensor& input = context.input(0);
   bool* result = context.output(0, input.shape()).mutable_data<bool>();
   const std::string* text = input.data<std::string>();
-  context.parallel_for(input.num_elements(), kMatchCostNs, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) result[i] = re2::RE2::FullMatch(text[i], regex);
-  });
+  context.parallel_for(input.num_elements(), kMatchCostNs,
+                       [&](std::int64_t begin, std::int64_t end) {
+                         for (std::int64_t i = begin; i < end; ++i)
+                           result[i] = re2::RE2::FullMatch(text[i], regex);
+                       });
 }
 
 class RegexReplaceKernel final : public Kernel {
  public:
-  explicit RegexReplaceKernel(const KernelInit& init) : global_(init.attr<bool>("replace_global")) {}
+  explicit RegexReplaceKernel(const KernelInit& init)
+      : global_(init.attr<bool>("replace_global")) {}
   void compute(KernelContext& context) const override {
     const auto regex = cache_.find(scalar_string(context, 1, "pattern"), context.node().op_name);
     replace_all(context, *regex, scalar_string(context, 2, "rewrite"), global_);
@@ -112,8 +119,11 @@ class RegexFullMatchKernel final : public Kernel {
 
 class StaticRegexFullMatchKernel final : public Kernel {
  public:
-  explicit StaticRegexFullMatchKernel(const KernelInit& init) : pattern_(init.attr<std::string>("pattern")) {}
-  void compute(KernelContext& context) const override { full_match(context, *cache_.find(pattern_, context.node().op_name)); }
+  explicit StaticRegexFullMatchKernel(const KernelInit& init)
+      : pattern_(init.attr<std::string>("pattern")) {}
+  void compute(KernelContext& context) const override {
+    full_match(context, *cache_.find(pattern_, context.node().op_name));
+  }
 
  private:
   std::string pattern_;

@@ -20,7 +20,9 @@ __attribute__((noinline)) void* operator new(std::size_t size) {
   throw std::bad_alloc();
 }
 __attribute__((noinline)) void operator delete(void* memory) noexcept { std::free(memory); }
-__attribute__((noinline)) void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+__attribute__((noinline)) void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
 
 namespace hub::testing {
 namespace {
@@ -31,7 +33,8 @@ TEST(AllocationTest, ARepeatedRunAllocatesNothing) {
   const OutputId weights = graph.variable(floats({2, 3}, {1, 0, 0, 1, 1, 1}));
   const OutputId read = graph.add("ReadVariableOp", {weights}, {{"dtype", kFloat}});
   OutputId y = graph.add("Mul", {x, read});
-  for (int i = 0; i < 20; ++i) y = graph.add(i % 2 == 0 ? "Relu" : "Neg", {graph.add("AddV2", {y, y})});
+  for (int i = 0; i < 20; ++i)
+    y = graph.add(i % 2 == 0 ? "Relu" : "Neg", {graph.add("AddV2", {y, y})});
   const PreparedRun run = graph.engine().prepare(std::vector{x}, std::vector{y});
   const Tensor input = floats({2, 3}, {1, 2, 3, 4, 5, 6});
   Tensor feed;

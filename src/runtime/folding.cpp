@@ -59,13 +59,16 @@ class Folder {
   }
 
   bool can_fold(const Node& node) const {
-    if (node.op == nullptr || node.op->def().kernel == nullptr || node.op_name == "Const" || node.outputs.empty()) return false;
+    if (node.op == nullptr || node.op->def().kernel == nullptr || node.op_name == "Const" ||
+        node.outputs.empty())
+      return false;
     const OpDef& def = node.op->def();
     if (!node.control_inputs.empty() || def.control_flow != ControlFlow::kNone) return false;
     if (def.constant_in_session) return node.inputs.empty();
     if (def.stateful || node.inputs.empty() || calls_function(node)) return false;
     for (const OutputFact& fact : node.outputs) {
-      if (fact.is_ref || fact.dtype == DType::kResource || fact.dtype == DType::kVariant) return false;
+      if (fact.is_ref || fact.dtype == DType::kResource || fact.dtype == DType::kVariant)
+        return false;
     }
     return std::ranges::all_of(node.inputs, [&](OutputId input) {
       return graph_.constant(input) != nullptr && graph_.node(input.node).control_inputs.empty();
@@ -73,7 +76,9 @@ class Folder {
   }
 
   static bool calls_function(const Node& node) {
-    return std::ranges::any_of(node.op->schema().attrs, [](const AttrDef& attr) { return attr.type == "func" || attr.type == "list(func)"; });
+    return std::ranges::any_of(node.op->schema().attrs, [](const AttrDef& attr) {
+      return attr.type == "func" || attr.type == "list(func)";
+    });
   }
 
   void fold(int index) {

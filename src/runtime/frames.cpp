@@ -26,7 +26,8 @@ struct Token {
 
 class FramesExecutor {
  public:
-  FramesExecutor(const Plan& plan, Step& step, Plan::Profile* profile) : plan_(plan), step_(step), profile_(profile) {
+  FramesExecutor(const Plan& plan, Step& step, Plan::Profile* profile)
+      : plan_(plan), step_(step), profile_(profile) {
     input_offsets_.reserve(plan.nodes_.size() + 1);
     std::size_t offset = 0;
     for (const PlanNode& node : plan.nodes_) {
@@ -36,7 +37,8 @@ class FramesExecutor {
     input_offsets_.push_back(offset);
     fetched_.resize(plan.nodes_.size());
     for (std::size_t i = 0; i < plan.fetch_nodes_.size(); ++i) {
-      if (plan.fetch_nodes_[i] >= 0) fetched_[static_cast<std::size_t>(plan.fetch_nodes_[i])].push_back(i);
+      if (plan.fetch_nodes_[i] >= 0)
+        fetched_[static_cast<std::size_t>(plan.fetch_nodes_[i])].push_back(i);
     }
   }
 
@@ -60,27 +62,30 @@ class FramesExecutor {
 
   // One iteration of one frame.
   struct Iteration {
-    std::vector<Token> inputs;          // of all nodes of the plan
-    std::vector<int> pending;           // by node; see `initial_pending`
-    std::vector<int> dead_inputs;       // by node
-    std::vector<bool> merge_live;       // by node: a live value has arrived at the Merge
-    int outstanding_nodes = 0;          // ready or running
-    int outstanding_frames = 0;         // children that are not done
+    std::vector<Token> inputs;     // of all nodes of the plan
+    std::vector<int> pending;      // by node; see `initial_pending`
+    std::vector<int> dead_inputs;  // by node
+    std::vector<bool> merge_live;  // by node: a live value has arrived at the Merge
+    int outstanding_nodes = 0;     // ready or running
+    int outstanding_frames = 0;    // children that are not done
   };
 
   struct Frame {
     std::string name;
     Frame* parent = nullptr;
     std::int64_t parent_iteration = 0;
-    std::int64_t first_iteration = 0;   // index of iterations.front()
+    std::int64_t first_iteration = 0;  // index of iterations.front()
     std::deque<std::unique_ptr<Iteration>> iterations;
-    std::int64_t last_iteration() const { return first_iteration + static_cast<std::int64_t>(iterations.size()) - 1; }
+    std::int64_t last_iteration() const {
+      return first_iteration + static_cast<std::int64_t>(iterations.size()) - 1;
+    }
     int pending_enters = 0;
     std::int64_t max_parallel_iterations = 1;
-    std::vector<std::pair<int, Token>> invariants;       // from constant Enters: node and value
-    std::vector<std::pair<int, Token>> waiting_next;     // NextIterations held back
-    std::vector<int> dead_exits;                         // of the last iteration
-    std::map<std::pair<std::string, std::int64_t>, std::unique_ptr<Frame>> children;  // by name and iteration
+    std::vector<std::pair<int, Token>> invariants;    // from constant Enters: node and value
+    std::vector<std::pair<int, Token>> waiting_next;  // NextIterations held back
+    std::vector<int> dead_exits;                      // of the last iteration
+    std::map<std::pair<std::string, std::int64_t>, std::unique_ptr<Frame>>
+        children;  // by name and iteration
   };
 
   struct Ready {
@@ -131,14 +136,17 @@ class FramesExecutor {
 
   void load_initial_values(std::span<Tensor> feeds) {
     slots_.resize(static_cast<std::size_t>(plan_.num_slots_));
-    for (const auto& [slot, value] : plan_.constants_) slots_[static_cast<std::size_t>(slot)] = value;
+    for (const auto& [slot, value] : plan_.constants_)
+      slots_[static_cast<std::size_t>(slot)] = value;
     for (std::size_t i = 0; i < feeds.size(); ++i) {
-      if (plan_.feed_slots_[i] >= 0) slots_[static_cast<std::size_t>(plan_.feed_slots_[i])] = std::move(feeds[i]);
+      if (plan_.feed_slots_[i] >= 0)
+        slots_[static_cast<std::size_t>(plan_.feed_slots_[i])] = std::move(feeds[i]);
     }
     // Constants and feeds have no frame: they are there wherever they are read.
     fixed_inputs_.assign(input_offsets_.back(), nullptr);
     for (const Plan::InitialEdge& initial : plan_.initial_edges_) {
-      fixed_inputs_[input_index(initial.edge.node, initial.edge.input)] = &slots_[static_cast<std::size_t>(initial.slot)];
+      fixed_inputs_[input_index(initial.edge.node, initial.edge.input)] =
+          &slots_[static_cast<std::size_t>(initial.slot)];
     }
   }
 
@@ -167,22 +175,26 @@ class FramesExecutor {
   }
 
   // Brings one edge's value (or, for a control edge, only its deadness) to its node.
-  void deliver(const PlanEdge& edge, const Token& token, bool source_dead, Frame& frame, std::int64_t iteration_index) {
+  void deliver(const PlanEdge& edge, const Token& token, bool source_dead, Frame& frame,
+               std::int64_t iteration_index) {
     Iteration& it = iteration(frame, iteration_index);
     const auto target = static_cast<std::size_t>(edge.node);
     const PlanNode& to = plan_.nodes_[target];
     const bool control = edge.input < 0;
     if (!control && token.alive) it.inputs[input_index(edge.node, edge.input)] = token;
-    if (to.control_flow == ControlFlow::kMerge) return deliver_to_merge(edge, token, frame, iteration_index);
+    if (to.control_flow == ControlFlow::kMerge)
+      return deliver_to_merge(edge, token, frame, iteration_index);
     const bool dead = control ? source_dead : (source_dead || !token.alive);
     if (dead) ++it.dead_inputs[target];
     if (--it.pending[target] > 0) return;
-    const bool node_dead = it.dead_inputs[target] > 0 && to.control_flow != ControlFlow::kControlTrigger;
+    const bool node_dead =
+        it.dead_inputs[target] > 0 && to.control_flow != ControlFlow::kControlTrigger;
     make_ready({edge.node, &frame, iteration_index, node_dead});
   }
 
   // A Merge runs once: when a live value is there, or all are dead.
-  void deliver_to_merge(const PlanEdge& edge, const Token& token, Frame& frame, std::int64_t iteration_index) {
+  void deliver_to_merge(const PlanEdge& edge, const Token& token, Frame& frame,
+                        std::int64_t iteration_index) {
     Iteration& it = iteration(frame, iteration_index);
     const auto target = static_cast<std::size_t>(edge.node);
     if (edge.input < 0) {
@@ -252,11 +264,13 @@ class FramesExecutor {
     std::int64_t branch = 0;
     if (value.dtype() == DType::kBool && value.num_elements() == 1) {
       branch = value.scalar<bool>() ? 1 : 0;
-    } else if (value.dtype() == DType::kInt32 && value.num_elements() == 1) {  // _SwitchN: out of range takes the last
+    } else if (value.dtype() == DType::kInt32 &&
+               value.num_elements() == 1) {  // _SwitchN: out of range takes the last
       const std::int64_t index = value.scalar<std::int32_t>();
       branch = index < 0 || index >= plan_node.num_outputs ? plan_node.num_outputs - 1 : index;
     } else {
-      throw invalid_argument("Switch: the predicate must be a bool scalar. Details: it is ", value, ".")
+      throw invalid_argument("Switch: the predicate must be a bool scalar. Details: it is ", value,
+                             ".")
           .add_context(cat("in node \"", plan_node.node->name, "\""));
     }
     data.alive = true;
@@ -319,8 +333,9 @@ class FramesExecutor {
     const auto index = static_cast<std::size_t>(&plan_node - plan_.nodes_.data());
     const auto begin = std::chrono::steady_clock::now();
     compute_node(plan_node, context);
-    profile_->nanoseconds[index] +=
-        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin).count();
+    profile_->nanoseconds[index] += std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                        std::chrono::steady_clock::now() - begin)
+                                        .count();
     ++profile_->runs[index];
   }
 
@@ -361,7 +376,8 @@ class FramesExecutor {
   void send(int source, bool dead, Frame& frame, std::int64_t iteration_index) {
     static const Token kNothing{};
     for (const PlanEdge& edge : plan_.edges_[static_cast<std::size_t>(source)]) {
-      const Token& token = edge.input < 0 ? kNothing : outputs_[static_cast<std::size_t>(edge.output)];
+      const Token& token =
+          edge.input < 0 ? kNothing : outputs_[static_cast<std::size_t>(edge.output)];
       deliver(edge, token, dead, frame, iteration_index);
     }
   }
@@ -370,7 +386,8 @@ class FramesExecutor {
     Frame& child = find_or_create_child(ready);
     if (node_attr<bool>(ready.node, "is_constant") && !ready.dead) {
       child.invariants.emplace_back(ready.node, outputs_[0]);
-      for (std::int64_t i = child.first_iteration; i <= child.last_iteration(); ++i) send(ready.node, false, child, i);
+      for (std::int64_t i = child.first_iteration; i <= child.last_iteration(); ++i)
+        send(ready.node, false, child, i);
     } else {
       send(ready.node, ready.dead, child, 0);
     }
@@ -391,12 +408,14 @@ class FramesExecutor {
     constexpr int kMaxDepth = 200;
     int depth = 0;
     for (const Frame* f = ready.frame; f != nullptr; f = f->parent) ++depth;
-    if (depth > kMaxDepth) throw resource_exhausted("Loops are nested too deeply. Details: frame \"", name, "\".");
+    if (depth > kMaxDepth)
+      throw resource_exhausted("Loops are nested too deeply. Details: frame \"", name, "\".");
     child = std::make_unique<Frame>();
     child->name = name;
     child->parent = ready.frame;
     child->parent_iteration = ready.iteration;
-    child->max_parallel_iterations = std::max<std::int64_t>(1, node_attr<std::int64_t>(ready.node, "parallel_iterations"));
+    child->max_parallel_iterations =
+        std::max<std::int64_t>(1, node_attr<std::int64_t>(ready.node, "parallel_iterations"));
     for (const PlanNode& other : plan_.nodes_) {
       if (other.control_flow == ControlFlow::kEnter &&
           attr_value<std::string>(other.node->attrs, other.node->name, "frame_name") == name) {
@@ -453,7 +472,8 @@ class FramesExecutor {
         }
         release_waiting(*frame);
       }
-      const bool done = frame->iterations.size() == 1 && frame->waiting_next.empty() && is_done(*frame, frame->first_iteration);
+      const bool done = frame->iterations.size() == 1 && frame->waiting_next.empty() &&
+                        is_done(*frame, frame->first_iteration);
       if (!done) return;
       frame = end_frame(*frame);
     }
@@ -492,15 +512,17 @@ class FramesExecutor {
     for (const auto& [fetch, ref] : fetch_refs_) {
       fetches[fetch] = ref->read();
       if (!fetches[fetch].is_valid()) {
-        throw failed_precondition("Attempting to use an uninitialized variable. Details: \"", ref->name, "\".");
+        throw failed_precondition("Attempting to use an uninitialized variable. Details: \"",
+                                  ref->name, "\".");
       }
     }
     for (std::size_t i = 0; i < fetches.size(); ++i) {
       if (plan_.fetch_nodes_[i] < 0) {
         fetches[i] = slots_[static_cast<std::size_t>(plan_.fetch_slots_[i])];
       } else if (!fetch_done_[i]) {
-        throw invalid_argument("A fetch must not be dead: it lies in a branch that was not taken. Details: \"",
-                               node(plan_.fetch_nodes_[i]).node->name, "\".");
+        throw invalid_argument(
+            "A fetch must not be dead: it lies in a branch that was not taken. Details: \"",
+            node(plan_.fetch_nodes_[i]).node->name, "\".");
       }
     }
     if (plan_.has_refs_) detach_fetches(fetches);
@@ -531,7 +553,8 @@ class FramesExecutor {
   std::vector<std::shared_ptr<Variable>> result_refs_;
 };
 
-void run_frames(const Plan& plan, Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches, Plan::Profile* profile) {
+void run_frames(const Plan& plan, Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches,
+                Plan::Profile* profile) {
   FramesExecutor(plan, step, profile).run(feeds, fetches);
 }
 

@@ -25,13 +25,18 @@ class CallDepth {
 class FunctionRuntime::Instance final : public FunctionInstance {
  public:
   Instance(FunctionRuntime& runtime, const FunctionRef& function)
-      : runtime_(runtime), name_(function.name), body_(instantiate_function(function, runtime.library_)) {}
+      : runtime_(runtime),
+        name_(function.name),
+        body_(instantiate_function(function, runtime.library_)) {}
 
   int num_inputs() const override { return static_cast<int>(body_->inputs.size()); }
   int num_outputs() const override { return static_cast<int>(body_->outputs.size()); }
-  DType output_dtype(int i) const override { return body_->output_dtypes[static_cast<std::size_t>(i)]; }
+  DType output_dtype(int i) const override {
+    return body_->output_dtypes[static_cast<std::size_t>(i)];
+  }
 
-  void call(KernelContext& caller, std::span<Tensor> inputs, std::span<Tensor> outputs) const override {
+  void call(KernelContext& caller, std::span<Tensor> inputs,
+            std::span<Tensor> outputs) const override {
     check_call(caller, inputs, outputs);
     const CallDepth depth(caller.step());
     plan().run(caller.step(), inputs, outputs);
@@ -40,21 +45,25 @@ class FunctionRuntime::Instance final : public FunctionInstance {
   void drop_plan() { plan_.reset(); }
 
  private:
-  void check_call(const KernelContext& caller, std::span<const Tensor> inputs, std::span<const Tensor> outputs) const {
+  void check_call(const KernelContext& caller, std::span<const Tensor> inputs,
+                  std::span<const Tensor> outputs) const {
     if (inputs.size() != body_->inputs.size() || outputs.size() != body_->outputs.size()) {
-      throw invalid_argument("A function is called with its number of inputs and outputs. Details: \"", name_, "\" has ",
-                             body_->inputs.size(), " and ", body_->outputs.size(), ", got ", inputs.size(), " and ",
-                             outputs.size(), ".");
+      throw invalid_argument(
+          "A function is called with its number of inputs and outputs. Details: \"", name_,
+          "\" has ", body_->inputs.size(), " and ", body_->outputs.size(), ", got ", inputs.size(),
+          " and ", outputs.size(), ".");
     }
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       const DType expected = body_->graph.fact(body_->inputs[i]).dtype;
       if (inputs[i].dtype() != expected) {
-        throw invalid_argument("A function's input has the wrong dtype. Details: input ", i, " of \"", name_, "\" is ",
-                               inputs[i].dtype(), ", expected ", expected, ".");
+        throw invalid_argument("A function's input has the wrong dtype. Details: input ", i,
+                               " of \"", name_, "\" is ", inputs[i].dtype(), ", expected ",
+                               expected, ".");
       }
     }
     if (caller.step().call_depth >= kMaxCallDepth) {
-      throw resource_exhausted("Functions call each other too deeply. Details: \"", name_, "\" at depth ", kMaxCallDepth, ".");
+      throw resource_exhausted("Functions call each other too deeply. Details: \"", name_,
+                               "\" at depth ", kMaxCallDepth, ".");
     }
   }
 
@@ -82,7 +91,8 @@ class FunctionRuntime::Instance final : public FunctionInstance {
   mutable std::unique_ptr<Plan> plan_;
 };
 
-FunctionRuntime::FunctionRuntime(const GraphData& library, ResourceManager& resources, bool passes, bool raise_loops)
+FunctionRuntime::FunctionRuntime(const GraphData& library, ResourceManager& resources, bool passes,
+                                 bool raise_loops)
     : library_(library), resources_(resources), passes_(passes), raise_loops_(raise_loops) {}
 
 // Functions that call each other hold each other through their plans.

@@ -14,7 +14,8 @@ namespace hub {
 // The functions of a graph, each instantiation planned at its first call. Thread-safe.
 class FunctionRuntime final : public FunctionFinder {
  public:
-  FunctionRuntime(const GraphData& library, ResourceManager& resources, bool passes, bool raise_loops);
+  FunctionRuntime(const GraphData& library, ResourceManager& resources, bool passes,
+                  bool raise_loops);
   ~FunctionRuntime() override;
 
   std::shared_ptr<const FunctionInstance> find(const FunctionRef& function) override;

@@ -8,8 +8,8 @@
 namespace hub {
 namespace {
 
-std::unique_ptr<Plan> plan_part(const FunctionBody& part, const PlanRequest& outer, ResourceManager& resources,
-                                FunctionFinder* functions) {
+std::unique_ptr<Plan> plan_part(const FunctionBody& part, const PlanRequest& outer,
+                                ResourceManager& resources, FunctionFinder* functions) {
   PlanRequest request;
   request.feeds = part.inputs;
   request.fetches = part.outputs;
@@ -22,7 +22,8 @@ std::unique_ptr<Plan> plan_part(const FunctionBody& part, const PlanRequest& out
 
 }  // namespace
 
-LoopKernel::LoopKernel(const Loop& loop, const PlanRequest& outer, ResourceManager& resources, FunctionFinder* functions)
+LoopKernel::LoopKernel(const Loop& loop, const PlanRequest& outer, ResourceManager& resources,
+                       FunctionFinder* functions)
     : num_variables_(loop.variables.size()),
       condition_(plan_part(*loop.condition, outer, resources, functions)),
       body_(plan_part(*loop.body, outer, resources, functions)) {}
@@ -40,7 +41,8 @@ void LoopKernel::compute(KernelContext& context) const {
     condition_->run(context.step(), inputs, condition);
     for (Tensor& input : inputs) input = Tensor();
     if (condition[0].dtype() != DType::kBool || condition[0].num_elements() != 1) {
-      throw invalid_argument("A loop's condition must be a bool scalar. Details: it is ", condition[0], ".");
+      throw invalid_argument("A loop's condition must be a bool scalar. Details: it is ",
+                             condition[0], ".");
     }
     if (!condition[0].scalar<bool>()) break;
     for (std::size_t i = 0; i < num_variables_; ++i) inputs[i] = std::move(values[i]);
@@ -49,7 +51,8 @@ void LoopKernel::compute(KernelContext& context) const {
     body_->run(context.step(), inputs, next);
     for (std::size_t i = 0; i < num_variables_; ++i) values[i] = std::move(next[i]);
   }
-  for (std::size_t i = 0; i < num_variables_; ++i) context.set_output(static_cast<int>(i), std::move(values[i]));
+  for (std::size_t i = 0; i < num_variables_; ++i)
+    context.set_output(static_cast<int>(i), std::move(values[i]));
 }
 
 }  // namespace hub

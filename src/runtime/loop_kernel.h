@@ -12,7 +12,8 @@ namespace hub {
 // which may write them in place. Inputs: the variables' first values, then what is captured.
 class LoopKernel final : public Kernel {
  public:
-  LoopKernel(const Loop& loop, const PlanRequest& outer, ResourceManager& resources, FunctionFinder* functions);
+  LoopKernel(const Loop& loop, const PlanRequest& outer, ResourceManager& resources,
+             FunctionFinder* functions);
   void compute(KernelContext& context) const override;
 
  private:

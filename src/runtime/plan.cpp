@@ -20,20 +20,25 @@ void compute_node(const PlanNode& plan_node, KernelContext& context) {
   try {
     plan_node.kernel->compute(context);
   } catch (Error& error) {
-    error.add_context(cat("in node \"", plan_node.node->name, "\" (", plan_node.node->op_name, ")"));
+    error.add_context(
+        cat("in node \"", plan_node.node->name, "\" (", plan_node.node->op_name, ")"));
     throw;
   } catch (const std::bad_alloc&) {
-    throw resource_exhausted("Out of memory.").add_context(cat("in node \"", plan_node.node->name, "\""));
+    throw resource_exhausted("Out of memory.")
+        .add_context(cat("in node \"", plan_node.node->name, "\""));
   } catch (const std::length_error&) {
-    throw resource_exhausted("Out of memory.").add_context(cat("in node \"", plan_node.node->name, "\""));
+    throw resource_exhausted("Out of memory.")
+        .add_context(cat("in node \"", plan_node.node->name, "\""));
   }
 }
 
 Tensor read_reference(const Variable& variable, const PlanNode& reader) {
   Tensor value = variable.read();
-  const bool needs_value = reader.node->op == nullptr || !reader.node->op->def().allows_uninitialized_input;
+  const bool needs_value =
+      reader.node->op == nullptr || !reader.node->op->def().allows_uninitialized_input;
   if (!value.is_valid() && needs_value) {
-    throw failed_precondition("Attempting to use an uninitialized variable. Details: \"", variable.name, "\".")
+    throw failed_precondition("Attempting to use an uninitialized variable. Details: \"",
+                              variable.name, "\".")
         .add_context(cat("in node \"", reader.node->name, "\" (", reader.node->op_name, ")"));
   }
   return value;
@@ -51,11 +56,13 @@ std::unique_ptr<StepValues> Plan::take_values() const {
   auto values = std::make_unique<StepValues>();
   values->slots.resize(static_cast<std::size_t>(num_slots_));
   if (has_refs_) values->refs.resize(static_cast<std::size_t>(num_slots_));
-  for (const auto& [slot, value] : constants_) values->slots[static_cast<std::size_t>(slot)] = value;
+  for (const auto& [slot, value] : constants_)
+    values->slots[static_cast<std::size_t>(slot)] = value;
   values->inputs.reserve(nodes_.size());
   for (const PlanNode& node : nodes_) {
     std::vector<Tensor*> inputs;
-    for (const int slot : node.inputs) inputs.push_back(&values->slots[static_cast<std::size_t>(slot)]);
+    for (const int slot : node.inputs)
+      inputs.push_back(&values->slots[static_cast<std::size_t>(slot)]);
     values->inputs.push_back(std::move(inputs));
   }
   return values;
@@ -70,20 +77,25 @@ void Plan::check_feeds(std::span<const Tensor> feeds) const {
   HUB_ASSERT(feeds.size() == feed_infos_.size());
   for (std::size_t i = 0; i < feeds.size(); ++i) {
     const FeedInfo& info = feed_infos_[i];
-    if (feeds[i].is_valid() && (info.dtype == DType::kInvalid || feeds[i].dtype() == info.dtype)) continue;
-    throw invalid_argument("A feed must have the tensor's dtype. Details: \"", info.name, "\" is ", info.dtype, ", the feed is ",
-                           feeds[i].dtype(), ".");
+    if (feeds[i].is_valid() && (info.dtype == DType::kInvalid || feeds[i].dtype() == info.dtype))
+      continue;
+    throw invalid_argument("A feed must have the tensor's dtype. Details: \"", info.name, "\" is ",
+                           info.dtype, ", the feed is ", feeds[i].dtype(), ".");
   }
 }
 
-void Plan::run(Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches) const { run(step, feeds, fetches, nullptr); }
+void Plan::run(Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches) const {
+  run(step, feeds, fetches, nullptr);
+}
 
-void Plan::run(Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches, Profile* profile) const {
+void Plan::run(Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches,
+               Profile* profile) const {
   HUB_ASSERT(feeds.size() == feed_slots_.size() && fetches.size() == fetch_slots_.size());
   if (has_frames_) return run_frames(*this, step, feeds, fetches, profile);
   std::unique_ptr<StepValues> values = take_values();
   for (std::size_t i = 0; i < feeds.size(); ++i) {
-    if (feed_slots_[i] >= 0) values->slots[static_cast<std::size_t>(feed_slots_[i])] = std::move(feeds[i]);
+    if (feed_slots_[i] >= 0)
+      values->slots[static_cast<std::size_t>(feed_slots_[i])] = std::move(feeds[i]);
   }
   // Values that an error leaves behind are dropped with `values`.
   run_straight(step, *values, profile);
@@ -92,7 +104,8 @@ void Plan::run(Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches, P
     if (has_refs_ && values->refs[slot] != nullptr) {
       fetches[i] = values->refs[slot]->read();
       if (!fetches[i].is_valid()) {
-        throw failed_precondition("Attempting to use an uninitialized variable. Details: \"", values->refs[slot]->name, "\".");
+        throw failed_precondition("Attempting to use an uninitialized variable. Details: \"",
+                                  values->refs[slot]->name, "\".");
       }
     } else {
       fetches[i] = values->slots[slot];
@@ -135,12 +148,14 @@ void Plan::run_straight(Step& step, StepValues& values, Profile* profile) const 
       ref_inputs.clear();
       for (const int slot : node.inputs) {
         const auto& ref = values.refs[static_cast<std::size_t>(slot)];
-        if (ref != nullptr) values.slots[static_cast<std::size_t>(slot)] = read_reference(*ref, node);
+        if (ref != nullptr)
+          values.slots[static_cast<std::size_t>(slot)] = read_reference(*ref, node);
         ref_inputs.push_back(ref);
       }
       frame.ref_inputs = ref_inputs;
     }
-    if (node.has_ref_outputs) frame.ref_outputs = std::span(values.refs).subspan(first_output, num_outputs);
+    if (node.has_ref_outputs)
+      frame.ref_outputs = std::span(values.refs).subspan(first_output, num_outputs);
     KernelContext context(frame);
     if (profile == nullptr) {
       compute_node(node, context);

@@ -19,12 +19,12 @@ namespace hub {
 // A node of the plan. Values lie in numbered slots.
 struct PlanNode {
   const Node* node = nullptr;
-  std::unique_ptr<Kernel> kernel;       // nullptr for what the frames executor does itself
-  std::vector<int> inputs;              // slots
-  int first_output = 0;                 // slots of outputs are consecutive
+  std::unique_ptr<Kernel> kernel;  // nullptr for what the frames executor does itself
+  std::vector<int> inputs;         // slots
+  int first_output = 0;            // slots of outputs are consecutive
   int num_outputs = 0;
-  std::unique_ptr<bool[]> last_uses;    // for each input: nobody reads the slot afterwards
-  std::vector<int> releases;            // slots to empty when the node is done
+  std::unique_ptr<bool[]> last_uses;  // for each input: nobody reads the slot afterwards
+  std::vector<int> releases;          // slots to empty when the node is done
   bool has_ref_inputs = false;
   bool has_ref_outputs = false;
   ControlFlow control_flow = ControlFlow::kNone;
@@ -56,7 +56,8 @@ struct StepValues;
 class Plan {
  public:
   // Errors: those of the graph (an unknown op that is needed...), with the node named.
-  Plan(const GraphData& graph, const PlanRequest& request, ResourceManager& resources, FunctionFinder* functions);
+  Plan(const GraphData& graph, const PlanRequest& request, ResourceManager& resources,
+       FunctionFinder* functions);
   ~Plan();
 
   // Runs it. `feeds` are moved from; `fetches` are filled in order.
@@ -87,14 +88,14 @@ class Plan {
   std::vector<PlanNode> nodes_;
   int num_slots_ = 0;
   std::vector<std::pair<int, Tensor>> constants_;
-  std::vector<int> feed_slots_;   // -1: nothing needs this feed
+  std::vector<int> feed_slots_;  // -1: nothing needs this feed
   struct FeedInfo {
     std::string name;
     DType dtype = DType::kInvalid;  // kInvalid: not known
   };
   std::vector<FeedInfo> feed_infos_;
   std::vector<int> fetch_slots_;
-  bool has_frames_ = false;       // v1 control flow
+  bool has_frames_ = false;  // v1 control flow
   bool has_refs_ = false;
 
   // Only where has_frames_: edges by source node, feed and constant consumers.
@@ -104,7 +105,7 @@ class Plan {
     PlanEdge edge;
   };
   std::vector<InitialEdge> initial_edges_;
-  std::vector<int> fetch_nodes_;    // which node makes the fetch, -1: a feed or constant
+  std::vector<int> fetch_nodes_;  // which node makes the fetch, -1: a feed or constant
   std::vector<int> num_control_inputs_;
 
   mutable std::mutex free_mutex_;
@@ -113,12 +114,13 @@ class Plan {
 
 struct StepValues {
   std::vector<Tensor> slots;
-  std::vector<std::shared_ptr<Variable>> refs;      // by slot, empty without references
-  std::vector<std::vector<Tensor*>> inputs;         // by node: pointers into `slots`
+  std::vector<std::shared_ptr<Variable>> refs;  // by slot, empty without references
+  std::vector<std::vector<Tensor*>> inputs;     // by node: pointers into `slots`
 };
 
 // Runs a plan with v1 control flow: frames, iterations, dead tensors.
-void run_frames(const Plan& plan, Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches, Plan::Profile* profile);
+void run_frames(const Plan& plan, Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches,
+                Plan::Profile* profile);
 
 // Copies fetches that share memory with something: references are written in place, and what
 // was fetched must not change.
@@ -126,7 +128,8 @@ void detach_fetches(std::span<Tensor> fetches);
 
 // Calls the kernel; an Error that leaves it names the node.
 void compute_node(const PlanNode& plan_node, KernelContext& context);
-// The current value of a reference. Errors: FAILED_PRECONDITION where it has none and the op needs one.
+// The current value of a reference. Errors: FAILED_PRECONDITION where it has none and the op needs
+// one.
 Tensor read_reference(const Variable& variable, const PlanNode& reader);
 
 }  // namespace hub

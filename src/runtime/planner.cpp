@@ -5,9 +5,9 @@
 #include <map>
 
 #include "base/errors.h"
+#include "graph/loops.h"
 #include "graph/shape_context.h"
 #include "ops/fusion.h"
-#include "graph/loops.h"
 #include "runtime/folding.h"
 #include "runtime/loop_kernel.h"
 #include "runtime/plan.h"
@@ -32,7 +32,8 @@ class CallKernel final : public Kernel {
     for (int i = 0; i < context.num_inputs(); ++i) inputs.push_back(context.input(i));
     std::vector<Tensor> outputs(static_cast<std::size_t>(context.num_outputs()));
     function_->call(context, inputs, outputs);
-    for (int i = 0; i < context.num_outputs(); ++i) context.set_output(i, std::move(outputs[static_cast<std::size_t>(i)]));
+    for (int i = 0; i < context.num_outputs(); ++i)
+      context.set_output(i, std::move(outputs[static_cast<std::size_t>(i)]));
   }
 
  private:
@@ -50,9 +51,14 @@ void for_each_source(const Node& node, Visit&& visit) {
 
 class Planner {
  public:
-  Planner(const GraphData& source, PlanRequest request, ResourceManager& resources, FunctionFinder* functions,
-          Plan& plan)
-      : source_(source), request_(std::move(request)), resources_(resources), functions_(functions), plan_(plan), graph_(plan.graph_) {}
+  Planner(const GraphData& source, PlanRequest request, ResourceManager& resources,
+          FunctionFinder* functions, Plan& plan)
+      : source_(source),
+        request_(std::move(request)),
+        resources_(resources),
+        functions_(functions),
+        plan_(plan),
+        graph_(plan.graph_) {}
 
   void run() {
     graph_.functions = source_.functions;
@@ -81,7 +87,9 @@ class Planner {
         todo.push_back(node);
       }
     };
-    const auto is_fed = [&](OutputId output) { return std::ranges::count(request_.feeds, output) > 0; };
+    const auto is_fed = [&](OutputId output) {
+      return std::ranges::count(request_.feeds, output) > 0;
+    };
     for (const OutputId fetch : request_.fetches) {
       if (!is_fed(fetch)) need(fetch.node);
     }
@@ -116,14 +124,16 @@ class Planner {
       fact.is_ref = false;
       fact.partial_value.reset();
       fact.shape = PartialShape();  // a feed's shape is not checked against the placeholder's
-      feeds_.push_back({graph_.add_source(cat("_feed/", source_.output_name(feed)), "_Feed", fact), 0});
+      feeds_.push_back(
+          {graph_.add_source(cat("_feed/", source_.output_name(feed)), "_Feed", fact), 0});
     }
     for (std::size_t i = 0; i < needed.size(); ++i) {
       if (needed[i]) copies[i] = graph_.add_copy(source_.node(static_cast<int>(i)));
     }
     const auto mapped = [&](OutputId output) -> OutputId {
       const auto feed = std::ranges::find(request_.feeds, output);
-      if (feed != request_.feeds.end()) return feeds_[static_cast<std::size_t>(feed - request_.feeds.begin())];
+      if (feed != request_.feeds.end())
+        return feeds_[static_cast<std::size_t>(feed - request_.feeds.begin())];
       return {copies[static_cast<std::size_t>(output.node)], output.index};
     };
     for (std::size_t i = 0; i < needed.size(); ++i) {
@@ -132,19 +142,23 @@ class Planner {
       for (OutputId& input : node.inputs) input = mapped(input);
       std::vector<std::int32_t> controls;
       for (const std::int32_t control : node.control_inputs) {
-        if (!is_fed_placeholder(control)) controls.push_back(copies[static_cast<std::size_t>(control)]);
+        if (!is_fed_placeholder(control))
+          controls.push_back(copies[static_cast<std::size_t>(control)]);
       }
       node.control_inputs = std::move(controls);
     }
     for (const OutputId fetch : request_.fetches) fetches_.push_back(mapped(fetch));
-    for (const int target : request_.targets) targets_.push_back(copies[static_cast<std::size_t>(target)]);
+    for (const int target : request_.targets)
+      targets_.push_back(copies[static_cast<std::size_t>(target)]);
   }
 
   // Replaces well-formed loops by one node each, innermost first.
   void raise_loops() {
-    const bool any = std::ranges::any_of(graph_.nodes(), [](const Node& node) { return control_flow(node) == ControlFlow::kEnter; });
+    const bool any = std::ranges::any_of(
+        graph_.nodes(), [](const Node& node) { return control_flow(node) == ControlFlow::kEnter; });
     if (!any) return;
-    if (request_.loops == nullptr) request_.loops = std::make_shared<std::vector<std::shared_ptr<const Loop>>>();
+    if (request_.loops == nullptr)
+      request_.loops = std::make_shared<std::vector<std::shared_ptr<const Loop>>>();
     while (true) {
       find_kept_nodes();
       bool raised = false;
@@ -155,7 +169,8 @@ class Planner {
 
   bool raise_loop(Loop loop) {
     const auto needed_inside = [&](int node) {
-      return std::ranges::count(loop.nodes, node) > 0 && control_flow(graph_.node(node)) != ControlFlow::kExit;
+      return std::ranges::count(loop.nodes, node) > 0 &&
+             control_flow(graph_.node(node)) != ControlFlow::kExit;
     };
     for (const OutputId fetch : fetches_) {
       if (needed_inside(fetch.node)) return false;
@@ -186,7 +201,8 @@ class Planner {
       for (const int exit : loop.variables[i].exits) variable_of[exit] = static_cast<int>(i);
     }
     const auto redirect = [&](OutputId& output) {
-      if (const auto found = variable_of.find(output.node); found != variable_of.end()) output = {loop_node, found->second};
+      if (const auto found = variable_of.find(output.node); found != variable_of.end())
+        output = {loop_node, found->second};
     };
     const auto redirect_node = [&](std::int32_t& node) {
       if (variable_of.contains(node)) node = loop_node;
@@ -221,9 +237,12 @@ class Planner {
 
   bool is_constant(int index) const {
     const Node& node = graph_.node(index);
-    return node.op_name == "Const" && node.control_inputs.empty() && graph_.constant({index, 0}) != nullptr;
+    return node.op_name == "Const" && node.control_inputs.empty() &&
+           graph_.constant({index, 0}) != nullptr;
   }
-  bool is_feed(int index) const { return graph_.node(index).op_name == "_Feed" || graph_.node(index).op_name == "_Arg"; }
+  bool is_feed(int index) const {
+    return graph_.node(index).op_name == "_Feed" || graph_.node(index).op_name == "_Arg";
+  }
 
   // Executed nodes, inputs first; a loop's back edge does not count.
   void order_nodes() {
@@ -231,7 +250,8 @@ class Planner {
     std::vector<int> waiting(count, 0);
     std::vector<std::vector<int>> users(count);
     const auto is_back_edge = [&](int source, const Node& user) {
-      return control_flow(user) == ControlFlow::kMerge && control_flow(graph_.node(source)) == ControlFlow::kNextIteration;
+      return control_flow(user) == ControlFlow::kMerge &&
+             control_flow(graph_.node(source)) == ControlFlow::kNextIteration;
     };
     std::vector<int> ready;
     for (std::size_t i = 0; i < count; ++i) {
@@ -299,7 +319,8 @@ class Planner {
       if (graph_.constant(output) != nullptr) return true;
       if (plan_writes_variables_ || node.op == nullptr) return false;
       if (graph_.fact(output).is_ref) return true;
-      if (node.op->def().reads_variables_only && !node.inputs.empty()) return is_session_constant(node.inputs[0]);
+      if (node.op->def().reads_variables_only && !node.inputs.empty())
+        return is_session_constant(node.inputs[0]);
       if (node.op_name != "Identity" || node.inputs.empty()) return false;
       output = node.inputs[0];
     }
@@ -324,10 +345,12 @@ class Planner {
     }
     for (const OutputId fetch : fetches_) use(fetch);
     for (const int target : targets_) others_used[static_cast<std::size_t>(target)] = true;
-    FusionGraph fusion_graph(graph_, std::move(uses), std::move(others_used), [this](OutputId output) { return is_stable(output); });
+    FusionGraph fusion_graph(graph_, std::move(uses), std::move(others_used),
+                             [this](OutputId output) { return is_stable(output); });
     bool fused = false;
     for (auto node = order_.rbegin(); node != order_.rend(); ++node) {
-      if (std::ranges::any_of(fetches_, [&](OutputId fetch) { return fetch.node == *node; })) continue;
+      if (std::ranges::any_of(fetches_, [&](OutputId fetch) { return fetch.node == *node; }))
+        continue;
       for (const Fusion& fusion : builtin_fusions()) {
         if (!fusion.apply(fusion_graph, *node)) continue;
         fused = true;
@@ -342,7 +365,8 @@ class Planner {
 
   bool is_session_constant(OutputId output) const {
     const Node& node = graph_.node(output.node);
-    return graph_.constant(output) != nullptr || (node.op != nullptr && node.op->def().constant_in_session);
+    return graph_.constant(output) != nullptr ||
+           (node.op != nullptr && node.op->def().constant_in_session);
   }
 
   void assign_slots() {
@@ -364,7 +388,9 @@ class Planner {
     for (const OutputId fetch : fetches_) plan_.fetch_slots_.push_back(slot(fetch));
   }
 
-  int slot(OutputId output) const { return slots_[static_cast<std::size_t>(output.node)] + output.index; }
+  int slot(OutputId output) const {
+    return slots_[static_cast<std::size_t>(output.node)] + output.index;
+  }
 
   void make_kernels() {
     for (const int index : order_) {
@@ -391,7 +417,8 @@ class Planner {
     const KernelInit init(graph_, node, resources_, functions_, stable_inputs(node));
     if (node.op == nullptr && node.op_name == kLoopOp) {
       const auto index = static_cast<std::size_t>(init.attr<std::int64_t>("loop"));
-      plan_node.kernel = std::make_unique<LoopKernel>(*request_.loops->at(index), request_, resources_, functions_);
+      plan_node.kernel = std::make_unique<LoopKernel>(*request_.loops->at(index), request_,
+                                                      resources_, functions_);
     } else if (node.op == nullptr && graph_.functions.contains(node.op_name)) {
       plan_node.kernel = std::make_unique<CallKernel>(init);
     } else if (node.op == nullptr) {
@@ -410,7 +437,8 @@ class Planner {
     for (const auto& [slot, value] : plan_.constants_) stays[static_cast<std::size_t>(slot)] = true;
     for (const int slot : plan_.fetch_slots_) stays[static_cast<std::size_t>(slot)] = true;
     for (std::size_t i = 0; i < plan_.nodes_.size(); ++i) {
-      for (const int slot : plan_.nodes_[i].inputs) last_reader[static_cast<std::size_t>(slot)] = static_cast<int>(i);
+      for (const int slot : plan_.nodes_[i].inputs)
+        last_reader[static_cast<std::size_t>(slot)] = static_cast<int>(i);
     }
     for (std::size_t i = 0; i < plan_.nodes_.size(); ++i) {
       PlanNode& node = plan_.nodes_[i];
@@ -418,7 +446,8 @@ class Planner {
       for (std::size_t k = 0; k < node.inputs.size(); ++k) {
         const auto slot = static_cast<std::size_t>(node.inputs[k]);
         node.last_uses[k] = !stays[slot] && last_reader[slot] == static_cast<int>(i);
-        if (node.last_uses[k] && std::ranges::count(node.releases, node.inputs[k]) == 0) node.releases.push_back(node.inputs[k]);
+        if (node.last_uses[k] && std::ranges::count(node.releases, node.inputs[k]) == 0)
+          node.releases.push_back(node.inputs[k]);
       }
       for (int k = 0; k < node.num_outputs; ++k) {
         const auto slot = static_cast<std::size_t>(node.first_output + k);
@@ -429,7 +458,8 @@ class Planner {
 
   void make_edges() {
     std::vector<int> positions(static_cast<std::size_t>(graph_.num_nodes()), -1);
-    for (std::size_t i = 0; i < order_.size(); ++i) positions[static_cast<std::size_t>(order_[i])] = static_cast<int>(i);
+    for (std::size_t i = 0; i < order_.size(); ++i)
+      positions[static_cast<std::size_t>(order_[i])] = static_cast<int>(i);
     plan_.edges_.resize(order_.size());
     plan_.num_control_inputs_.assign(order_.size(), 0);
     for (std::size_t i = 0; i < order_.size(); ++i) {
@@ -450,7 +480,8 @@ class Planner {
         ++plan_.num_control_inputs_[i];
       }
     }
-    for (const OutputId fetch : fetches_) plan_.fetch_nodes_.push_back(positions[static_cast<std::size_t>(fetch.node)]);
+    for (const OutputId fetch : fetches_)
+      plan_.fetch_nodes_.push_back(positions[static_cast<std::size_t>(fetch.node)]);
   }
 
   const GraphData& source_;
@@ -468,7 +499,8 @@ class Planner {
   bool plan_writes_variables_ = false;
 };
 
-Plan::Plan(const GraphData& graph, const PlanRequest& request, ResourceManager& resources, FunctionFinder* functions)
+Plan::Plan(const GraphData& graph, const PlanRequest& request, ResourceManager& resources,
+           FunctionFinder* functions)
     : graph_(graph.registry()) {
   Planner(graph, request, resources, functions, *this).run();
 }

@@ -15,14 +15,18 @@ struct PlanKey {
   std::vector<std::int64_t> numbers;
   bool operator<(const PlanKey& other) const { return numbers < other.numbers; }
 
-  void add(OutputId output) { numbers.push_back((static_cast<std::int64_t>(output.node) << 32) + output.index); }
+  void add(OutputId output) {
+    numbers.push_back((static_cast<std::int64_t>(output.node) << 32) + output.index);
+  }
 };
 
 }  // namespace
 
 struct Engine::State {
   State(const GraphData& graph, const EngineOptions& engine_options)
-      : options(engine_options), functions(graph, resources, engine_options.passes, engine_options.executor == ExecutorKind::kStructured) {}
+      : options(engine_options),
+        functions(graph, resources, engine_options.passes,
+                  engine_options.executor == ExecutorKind::kStructured) {}
 
   EngineOptions options;
   ResourceManager resources;
@@ -46,22 +50,26 @@ std::size_t Engine::peak_bytes() const { return state_->buffers.peak_bytes(); }
 
 namespace {
 
-void check_request(const GraphData& graph, std::span<const OutputId> feeds, std::span<const OutputId> fetches,
-                   std::span<const int> targets) {
+void check_request(const GraphData& graph, std::span<const OutputId> feeds,
+                   std::span<const OutputId> fetches, std::span<const int> targets) {
   const auto check = [&](OutputId output, std::string_view what) {
     const bool there = output.node >= 0 && output.node < graph.num_nodes() && output.index >= 0 &&
                        (graph.node(output.node).op == nullptr ||
                         output.index < static_cast<int>(graph.node(output.node).outputs.size()));
-    if (!there) throw not_found("The graph has no such tensor. Details: ", what, " ", output.node, ":", output.index, ".");
+    if (!there)
+      throw not_found("The graph has no such tensor. Details: ", what, " ", output.node, ":",
+                      output.index, ".");
   };
   for (const OutputId feed : feeds) check(feed, "feed");
   for (const OutputId fetch : fetches) check(fetch, "fetch");
   for (const int target : targets) {
-    if (target < 0 || target >= graph.num_nodes()) throw not_found("The graph has no such node. Details: target ", target, ".");
+    if (target < 0 || target >= graph.num_nodes())
+      throw not_found("The graph has no such node. Details: target ", target, ".");
   }
   for (std::size_t i = 0; i < feeds.size(); ++i) {
     if (std::ranges::count(feeds, feeds[i]) > 1) {
-      throw invalid_argument("A tensor is fed once. Details: \"", graph.output_name(feeds[i]), "\" is fed twice.");
+      throw invalid_argument("A tensor is fed once. Details: \"", graph.output_name(feeds[i]),
+                             "\" is fed twice.");
     }
   }
 }
@@ -70,7 +78,8 @@ void check_request(const GraphData& graph, std::span<const OutputId> feeds, std:
 
 static std::shared_ptr<const Plan> find_plan(const GraphData& graph, std::mutex& mutex,
                                              std::map<PlanKey, std::shared_ptr<const Plan>>& plans,
-                                             PlanRequest request, ResourceManager& resources, FunctionFinder& functions) {
+                                             PlanRequest request, ResourceManager& resources,
+                                             FunctionFinder& functions) {
   PlanKey key;
   for (const OutputId feed : request.feeds) key.add(feed);
   key.numbers.push_back(-1);
@@ -87,8 +96,9 @@ static std::shared_ptr<const Plan> find_plan(const GraphData& graph, std::mutex&
   return plans.try_emplace(std::move(key), std::move(plan)).first->second;
 }
 
-std::vector<Tensor> Engine::run(std::span<const EngineFeed> feeds, std::span<const OutputId> fetches,
-                                std::span<const int> targets, const EngineRunOptions& options) {
+std::vector<Tensor> Engine::run(std::span<const EngineFeed> feeds,
+                                std::span<const OutputId> fetches, std::span<const int> targets,
+                                const EngineRunOptions& options) {
   std::vector<OutputId> outputs;
   std::vector<Tensor> values;
   for (const EngineFeed& feed : feeds) {
@@ -100,7 +110,8 @@ std::vector<Tensor> Engine::run(std::span<const EngineFeed> feeds, std::span<con
   return results;
 }
 
-void PreparedRun::run(std::span<Tensor> feeds, std::span<Tensor> fetches, const EngineRunOptions& options) const {
+void PreparedRun::run(std::span<Tensor> feeds, std::span<Tensor> fetches,
+                      const EngineRunOptions& options) const {
   plan_->check_feeds(feeds);
   Step step;
   step.buffers = &state_->buffers;
@@ -124,8 +135,10 @@ void PreparedRun::run(std::span<Tensor> feeds, std::span<Tensor> fetches, const 
   }
 }
 
-std::vector<Tensor> Engine::run(const std::map<std::string, Tensor>& feeds, const std::vector<std::string>& fetches,
-                                const std::vector<std::string>& targets, const EngineRunOptions& options) {
+std::vector<Tensor> Engine::run(const std::map<std::string, Tensor>& feeds,
+                                const std::vector<std::string>& fetches,
+                                const std::vector<std::string>& targets,
+                                const EngineRunOptions& options) {
   std::vector<EngineFeed> engine_feeds;
   for (const auto& [name, value] : feeds) engine_feeds.push_back({graph_.find_output(name), value});
   std::vector<OutputId> outputs;
@@ -133,24 +146,28 @@ std::vector<Tensor> Engine::run(const std::map<std::string, Tensor>& feeds, cons
   std::vector<int> nodes;
   for (const std::string& name : targets) {
     const int node = graph_.find(parse_tensor_name(name).node);
-    if (node < 0) throw not_found("There is no such node in the graph. Details: \"", printable(name), "\".");
+    if (node < 0)
+      throw not_found("There is no such node in the graph. Details: \"", printable(name), "\".");
     nodes.push_back(node);
   }
   return run(engine_feeds, outputs, nodes, options);
 }
 
-PreparedRun Engine::prepare(std::span<const OutputId> feeds, std::span<const OutputId> fetches, std::span<const int> targets) {
+PreparedRun Engine::prepare(std::span<const OutputId> feeds, std::span<const OutputId> fetches,
+                            std::span<const int> targets) {
   PlanRequest request;
   request.feeds.assign(feeds.begin(), feeds.end());
   request.fetches.assign(fetches.begin(), fetches.end());
   request.targets.assign(targets.begin(), targets.end());
   request.passes = state_->options.passes;
   request.raise_loops = state_->options.executor == ExecutorKind::kStructured;
-  return {*state_, find_plan(graph_, state_->mutex, state_->plans, std::move(request), state_->resources, state_->functions)};
+  return {*state_, find_plan(graph_, state_->mutex, state_->plans, std::move(request),
+                             state_->resources, state_->functions)};
 }
 
 // Making the node's kernel finds or makes its variable.
-static std::shared_ptr<Variable> variable_of(const GraphData& graph, int index, ResourceManager& resources,
+static std::shared_ptr<Variable> variable_of(const GraphData& graph, int index,
+                                             ResourceManager& resources,
                                              FunctionFinder& functions) {
   PlanRequest request;
   request.fetches.push_back({index, 0});
@@ -181,10 +198,12 @@ static std::shared_ptr<Variable> variable_of(const GraphData& graph, int index, 
 void Engine::set_variable(int node, Tensor value) {
   const auto variable = variable_of(graph_, node, state_->resources, state_->functions);
   const std::string& name = graph_.node(node).name;
-  if (variable == nullptr) throw invalid_argument("The node is no variable. Details: \"", name, "\".");
+  if (variable == nullptr)
+    throw invalid_argument("The node is no variable. Details: \"", name, "\".");
   if (value.dtype() != variable->dtype || !variable->shape.is_compatible_with(value.shape())) {
-    throw invalid_argument("A value must fit its variable. Details: \"", name, "\" is ", variable->dtype, " ",
-                           variable->shape, ", the value is ", value.dtype(), " ", value.shape(), ".");
+    throw invalid_argument("A value must fit its variable. Details: \"", name, "\" is ",
+                           variable->dtype, " ", variable->shape, ", the value is ", value.dtype(),
+                           " ", value.shape(), ".");
   }
   // A reference variable is written in place, whoever else holds its memory.
   const bool keeps_memory =

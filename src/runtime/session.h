@@ -42,9 +42,9 @@ struct NodeProfile {
 };
 
 struct EngineRunOptions {
-  const std::atomic<bool>* cancelled = nullptr;  // set it to stop the run: CANCELLED
+  const std::atomic<bool>* cancelled = nullptr;                // set it to stop the run: CANCELLED
   std::optional<std::chrono::steady_clock::duration> timeout;  // DEADLINE_EXCEEDED
-  std::vector<NodeProfile>* profile = nullptr;   // filled where wanted
+  std::vector<NodeProfile>* profile = nullptr;                 // filled where wanted
 };
 
 struct EngineFeed {
@@ -73,8 +73,10 @@ class Engine {
 
   // The same by name: feeds and fetches are "node:0" or "node", targets are nodes.
   // Errors: NOT_FOUND for a name that is not in the graph.
-  std::vector<Tensor> run(const std::map<std::string, Tensor>& feeds, const std::vector<std::string>& fetches,
-                          const std::vector<std::string>& targets = {}, const EngineRunOptions& options = {});
+  std::vector<Tensor> run(const std::map<std::string, Tensor>& feeds,
+                          const std::vector<std::string>& fetches,
+                          const std::vector<std::string>& targets = {},
+                          const EngineRunOptions& options = {});
 
   // Plans without running: what `run` would do first. For load times and checks, and for
   // running the same thing many times. Errors: as `run`, for what needs no values.
@@ -105,11 +107,13 @@ class PreparedRun {
   // `feeds` are in the order given to `prepare`, and moved from; `fetches` are filled in order.
   // A run of a plan without loops allocates nothing once it has run with these shapes.
   // Errors: those of Engine::run.
-  void run(std::span<Tensor> feeds, std::span<Tensor> fetches, const EngineRunOptions& options = {}) const;
+  void run(std::span<Tensor> feeds, std::span<Tensor> fetches,
+           const EngineRunOptions& options = {}) const;
 
  private:
   friend class Engine;
-  PreparedRun(Engine::State& state, std::shared_ptr<const Plan> plan) : state_(&state), plan_(std::move(plan)) {}
+  PreparedRun(Engine::State& state, std::shared_ptr<const Plan> plan)
+      : state_(&state), plan_(std::move(plan)) {}
 
   Engine::State* state_;
   std::shared_ptr<const Plan> plan_;

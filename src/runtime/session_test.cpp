@@ -22,18 +22,28 @@ using ::testing::HasSubstr;
 // i = 0; while i < limit: i += 1 (v1 nodes; `limit` and the step are captured).
 OutputId add_loop(GraphData& graph, OutputId limit) {
   const auto enter = [&](const std::string& name, OutputId value, bool constant) {
-    return OutputId{graph.add({.name = name, .op = "Enter", .inputs = {value},
-                               .attrs = {{"frame_name", std::string("loop")}, {"is_constant", constant}}}), 0};
+    return OutputId{
+        graph.add({.name = name,
+                   .op = "Enter",
+                   .inputs = {value},
+                   .attrs = {{"frame_name", std::string("loop")}, {"is_constant", constant}}}),
+        0};
   };
   const auto constant = [&](const std::string& name, std::int32_t value) {
-    return OutputId{graph.add({.name = name, .op = "Const", .inputs = {},
-                               .attrs = {{"dtype", kInt32}, {"value", make_scalar(value)}}}), 0};
+    return OutputId{graph.add({.name = name,
+                               .op = "Const",
+                               .inputs = {},
+                               .attrs = {{"dtype", kInt32}, {"value", make_scalar(value)}}}),
+                    0};
   };
   const OutputId first = enter("enter", constant("zero", 0), false);
   const OutputId end = enter("enter_limit", limit, true);
   const OutputId step = enter("enter_step", constant("one", 1), true);
-  const OutputId merge{graph.add({.name = "merge", .op = "Merge", .inputs = {first, {}},
-                                  .attrs = {{"N", std::int64_t{2}}, {"T", kInt32}}}), 0};
+  const OutputId merge{graph.add({.name = "merge",
+                                  .op = "Merge",
+                                  .inputs = {first, {}},
+                                  .attrs = {{"N", std::int64_t{2}}, {"T", kInt32}}}),
+                       0};
   const OutputId less{graph.add({.name = "less", .op = "Less", .inputs = {merge, end}}), 0};
   const OutputId cond{graph.add({.name = "cond", .op = "LoopCond", .inputs = {less}}), 0};
   const int sw = graph.add({.name = "switch", .op = "Switch", .inputs = {merge, cond}});
@@ -44,7 +54,8 @@ OutputId add_loop(GraphData& graph, OutputId limit) {
 }
 
 OutputId add_placeholder(GraphData& graph, const std::string& name, DType dtype) {
-  return {graph.add({.name = name, .op = "Placeholder", .inputs = {}, .attrs = {{"dtype", dtype}}}), 0};
+  return {graph.add({.name = name, .op = "Placeholder", .inputs = {}, .attrs = {{"dtype", dtype}}}),
+          0};
 }
 
 class LoopTest : public ::testing::TestWithParam<ExecutorKind> {};
@@ -65,10 +76,12 @@ TEST_P(LoopTest, ALoopThatNeverEndsMeetsItsDeadline) {
   const OutputId limit = add_placeholder(graph, "limit", kInt32);
   const OutputId exit = add_loop(graph, limit);
   Engine engine(graph, {.executor = GetParam()});
-  const std::vector<EngineFeed> feeds = {{limit, make_scalar(std::numeric_limits<std::int32_t>::max())}};
+  const std::vector<EngineFeed> feeds = {
+      {limit, make_scalar(std::numeric_limits<std::int32_t>::max())}};
   EngineRunOptions options;
   options.timeout = std::chrono::milliseconds(30);
-  EXPECT_EQ(error_code_of([&] { engine.run(feeds, std::vector{exit}, {}, options); }), ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(error_code_of([&] { engine.run(feeds, std::vector{exit}, {}, options); }),
+            ErrorCode::kDeadlineExceeded);
 }
 
 TEST_P(LoopTest, ARunIsCancelledFromAnotherThread) {
@@ -76,7 +89,8 @@ TEST_P(LoopTest, ARunIsCancelledFromAnotherThread) {
   const OutputId limit = add_placeholder(graph, "limit", kInt32);
   const OutputId exit = add_loop(graph, limit);
   Engine engine(graph, {.executor = GetParam()});
-  const std::vector<EngineFeed> feeds = {{limit, make_scalar(std::numeric_limits<std::int32_t>::max())}};
+  const std::vector<EngineFeed> feeds = {
+      {limit, make_scalar(std::numeric_limits<std::int32_t>::max())}};
   std::atomic<bool> cancelled{false};
   EngineRunOptions options;
   options.cancelled = &cancelled;
@@ -84,11 +98,13 @@ TEST_P(LoopTest, ARunIsCancelledFromAnotherThread) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     cancelled = true;
   });
-  EXPECT_EQ(error_code_of([&] { engine.run(feeds, std::vector{exit}, {}, options); }), ErrorCode::kCancelled);
+  EXPECT_EQ(error_code_of([&] { engine.run(feeds, std::vector{exit}, {}, options); }),
+            ErrorCode::kCancelled);
   canceller.join();
 }
 
-INSTANTIATE_TEST_SUITE_P(Executors, LoopTest, ::testing::Values(ExecutorKind::kStructured, ExecutorKind::kFrames));
+INSTANTIATE_TEST_SUITE_P(Executors, LoopTest,
+                         ::testing::Values(ExecutorKind::kStructured, ExecutorKind::kFrames));
 
 TEST(EngineTest, OnlyWhatIsNeededRuns) {
   TestGraph graph;
@@ -106,23 +122,31 @@ TEST(EngineTest, AnyTensorCanBeFed) {
   const std::vector<EngineFeed> feeds = {{a, floats({2}, {5, 6})}};
   EXPECT_THAT(graph.engine().run(feeds, std::vector{b, a})[0].values<float>(), ElementsAre(-5, -6));
   const std::vector<EngineFeed> wrong = {{a, ints({}, {5})}};
-  EXPECT_EQ(error_code_of([&] { graph.engine().run(wrong, std::vector{b}); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_code_of([&] { graph.engine().run(wrong, std::vector{b}); }),
+            ErrorCode::kInvalidArgument);
 }
 
 TEST(EngineTest, AnUnknownOpIsAnErrorOnlyWhenItIsNeeded) {
   GraphData graph(builtin_ops());
   const int odd = graph.add({.name = "odd", .op = "Unheard", .inputs = {}});
-  const int one = graph.add({.name = "one", .op = "Const", .inputs = {}, .attrs = {{"dtype", kFloat}, {"value", make_scalar(1.0f)}}});
+  const int one = graph.add({.name = "one",
+                             .op = "Const",
+                             .inputs = {},
+                             .attrs = {{"dtype", kFloat}, {"value", make_scalar(1.0f)}}});
   Engine engine(graph);
   EXPECT_EQ(engine.run({}, std::vector{OutputId{one, 0}})[0].scalar<float>(), 1);
-  EXPECT_THAT(error_of([&] { engine.run({}, std::vector{OutputId{odd, 0}}); }), HasSubstr("\"Unheard\""));
+  EXPECT_THAT(error_of([&] {
+                engine.run({}, std::vector{OutputId{odd, 0}});
+              }),
+              HasSubstr("\"Unheard\""));
 }
 
 TEST(EngineTest, WhatWasReadDoesNotChangeWhenTheVariableIsWritten) {
   TestGraph graph;
   const OutputId handle = graph.variable(floats({2}, {1, 2}));
   const OutputId read = graph.add("ReadVariableOp", {handle}, {{"dtype", kFloat}});
-  const OutputId add = graph.add("AssignAddVariableOp", {handle, graph.constant(floats({2}, {1, 1}))});
+  const OutputId add =
+      graph.add("AssignAddVariableOp", {handle, graph.constant(floats({2}, {1, 1}))});
   const Tensor before = graph.run(read);
   graph.run({}, {add});
   EXPECT_THAT(before.values<float>(), ElementsAre(1, 2));
@@ -181,7 +205,8 @@ TEST(EngineTest, FunctionsThatCallThemselvesEnd) {
   GraphData graph(builtin_ops());
   import_graph_def(def, graph);
   Engine engine(graph);
-  EXPECT_EQ(error_code_of([&] { engine.run({}, std::vector{graph.find_output("start")}); }), ErrorCode::kResourceExhausted);
+  EXPECT_EQ(error_code_of([&] { engine.run({}, std::vector{graph.find_output("start")}); }),
+            ErrorCode::kResourceExhausted);
 }
 
 TEST(EngineTest, ManyThreadsRunTheSameAndDifferentPlans) {
@@ -189,7 +214,8 @@ TEST(EngineTest, ManyThreadsRunTheSameAndDifferentPlans) {
   const OutputId x = graph.input(Tensor(kFloat, Shape{64}));
   const OutputId handle = graph.variable(floats({}, {0}));
   const OutputId read = graph.add("ReadVariableOp", {handle}, {{"dtype", kFloat}});
-  const OutputId count = graph.add("AssignAddVariableOp", {handle, graph.constant(floats({}, {1}))});
+  const OutputId count =
+      graph.add("AssignAddVariableOp", {handle, graph.constant(floats({}, {1}))});
   const OutputId doubled = graph.add("AddV2", {x, x});
   const OutputId negated = graph.add("Neg", {doubled});
   Engine& engine = graph.engine();

@@ -27,7 +27,8 @@ int size_class(std::size_t bytes) {
 
 std::size_t class_bytes(int index) {
   const std::size_t base = kSmallest << (index / kClassesPerDoubling);
-  const std::size_t bytes = base + base / kClassesPerDoubling * static_cast<std::size_t>(index % kClassesPerDoubling);
+  const std::size_t bytes =
+      base + base / kClassesPerDoubling * static_cast<std::size_t>(index % kClassesPerDoubling);
   return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
 }
 
@@ -140,7 +141,8 @@ BufferRef BufferPool::allocate(DType dtype, std::int64_t count) {
   if (dtype_size(dtype) == 0) return allocate_elements(dtype, count);
   const auto bytes = checked_mul(static_cast<std::size_t>(count), dtype_size(dtype));
   if (!bytes || *bytes > class_bytes(kNumClasses - 1)) {
-    throw resource_exhausted("Out of memory. Details: a tensor of ", count, " elements of ", dtype, " was asked for.");
+    throw resource_exhausted("Out of memory. Details: a tensor of ", count, " elements of ", dtype,
+                             " was asked for.");
   }
   const int index = size_class(*bytes);
   if (PooledBuffer* buffer = core_->take(index, *bytes)) return BufferRef::adopt(buffer);

@@ -16,7 +16,8 @@ BufferRef allocate_buffer(std::size_t size_bytes);
 // Memory for `count` elements; strings, resources and variants are constructed.
 BufferRef allocate_elements(DType dtype, std::int64_t count);
 // Read-only memory of somebody else (a mapped file), kept alive by `owner`.
-BufferRef borrow_buffer(const void* data, std::size_t size_bytes, std::shared_ptr<const void> owner);
+BufferRef borrow_buffer(const void* data, std::size_t size_bytes,
+                        std::shared_ptr<const void> owner);
 // The memory of a string, without copying it.
 BufferRef adopt_bytes(std::string bytes);
 

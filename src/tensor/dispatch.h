@@ -31,7 +31,7 @@ using Indices = TypeList<std::int32_t, std::int64_t>;
 using Complexes = TypeList<std::complex<float>, std::complex<double>>;
 using RealNumbers = Join<Floats, Integers>;
 using Numbers = Join<RealNumbers, Complexes>;
-using PlainTypes = Join<Numbers, TypeList<bool>>;                       // copied as bytes
+using PlainTypes = Join<Numbers, TypeList<bool>>;  // copied as bytes
 using AllTypes = Join<PlainTypes, TypeList<std::string, ResourceHandle, Variant>>;
 
 namespace internal {

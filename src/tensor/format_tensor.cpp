@@ -15,7 +15,8 @@ template <class T>
 std::string element_text(const T& value) {
   if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
     return cat(static_cast<float>(value));
-  } else if constexpr (std::is_same_v<T, std::complex<float>> || std::is_same_v<T, std::complex<double>>) {
+  } else if constexpr (std::is_same_v<T, std::complex<float>> ||
+                       std::is_same_v<T, std::complex<double>>) {
     return cat("(", value.real(), ",", value.imag(), ")");
   } else if constexpr (std::is_same_v<T, std::string>) {
     return cat("\"", printable(value, 40), "\"");

@@ -9,7 +9,8 @@ namespace hub {
 
 Shape::Shape(std::span<const std::int64_t> dims) {
   if (dims.size() > static_cast<std::size_t>(kMaxRank)) {
-    throw invalid_argument("A shape has at most ", kMaxRank, " dimensions. Details: got ", dims.size(), ".");
+    throw invalid_argument("A shape has at most ", kMaxRank, " dimensions. Details: got ",
+                           dims.size(), ".");
   }
   rank_ = static_cast<std::uint8_t>(dims.size());
   std::int64_t* out = inline_.data();
@@ -20,13 +21,15 @@ Shape::Shape(std::span<const std::int64_t> dims) {
   std::int64_t nonzero_product = 1;  // a zero must not hide an overflow of the others
   for (const std::int64_t dim : dims) {
     if (dim < 0) {
-      throw invalid_argument("A dimension must be >= 0. Details: got shape [", join(dims, ","), "].");
+      throw invalid_argument("A dimension must be >= 0. Details: got shape [", join(dims, ","),
+                             "].");
     }
     *out++ = dim;
     if (dim > 0) {
       const auto product = checked_mul(nonzero_product, dim);
       if (!product) {
-        throw invalid_argument("A shape has too many elements. Details: [", join(dims, ","), "] needs more than 2^63 - 1.");
+        throw invalid_argument("A shape has too many elements. Details: [", join(dims, ","),
+                               "] needs more than 2^63 - 1.");
       }
       nonzero_product = *product;
     }
@@ -98,11 +101,13 @@ std::string to_string(const Shape& shape) { return cat("[", join(shape.dims(), "
 
 PartialShape::PartialShape(std::vector<std::int64_t> dims) : known_(true), dims_(std::move(dims)) {
   if (dims_.size() > static_cast<std::size_t>(Shape::kMaxRank)) {
-    throw invalid_argument("A shape has at most ", Shape::kMaxRank, " dimensions. Details: got ", dims_.size(), ".");
+    throw invalid_argument("A shape has at most ", Shape::kMaxRank, " dimensions. Details: got ",
+                           dims_.size(), ".");
   }
   for (const std::int64_t dim : dims_) {
     if (dim < -1) {
-      throw invalid_argument("A dimension must be >= -1 (unknown). Details: got [", join(dims_, ","), "].");
+      throw invalid_argument("A dimension must be >= -1 (unknown). Details: got [",
+                             join(dims_, ","), "].");
     }
   }
 }

@@ -38,7 +38,8 @@ class ObjectBuffer final : public Buffer {
 
 class BytesBuffer final : public Buffer {
  public:
-  explicit BytesBuffer(std::string bytes) : Buffer(nullptr, bytes.size(), true), bytes_(std::move(bytes)) {
+  explicit BytesBuffer(std::string bytes)
+      : Buffer(nullptr, bytes.size(), true), bytes_(std::move(bytes)) {
     data_ = bytes_.data();
   }
 
@@ -60,28 +61,36 @@ BufferRef new_objects(std::int64_t count) {
   try {
     return BufferRef::adopt(new ObjectBuffer<T>(std::vector<T>(static_cast<std::size_t>(count))));
   } catch (const std::bad_alloc&) {
-    throw resource_exhausted("Out of memory. Details: a tensor of ", count, " elements was asked for.");
+    throw resource_exhausted("Out of memory. Details: a tensor of ", count,
+                             " elements was asked for.");
   } catch (const std::length_error&) {
-    throw resource_exhausted("Out of memory. Details: a tensor of ", count, " elements was asked for.");
+    throw resource_exhausted("Out of memory. Details: a tensor of ", count,
+                             " elements was asked for.");
   }
 }
 
 }  // namespace
 
 BufferRef allocate_buffer(std::size_t size_bytes) {
-  const std::size_t rounded = (size_bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
-  void* data = rounded < size_bytes ? nullptr : std::aligned_alloc(kBufferAlignment, std::max(rounded, kBufferAlignment));
+  const std::size_t rounded =
+      (size_bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
+  void* data = rounded < size_bytes
+                   ? nullptr
+                   : std::aligned_alloc(kBufferAlignment, std::max(rounded, kBufferAlignment));
   if (data == nullptr) {
     throw resource_exhausted("Out of memory. Details: ", size_bytes, " bytes were asked for.");
   }
   return BufferRef::adopt(new HeapBuffer(data, size_bytes));
 }
 
-BufferRef borrow_buffer(const void* data, std::size_t size_bytes, std::shared_ptr<const void> owner) {
+BufferRef borrow_buffer(const void* data, std::size_t size_bytes,
+                        std::shared_ptr<const void> owner) {
   return BufferRef::adopt(new BorrowedBuffer(data, size_bytes, std::move(owner)));
 }
 
-BufferRef adopt_bytes(std::string bytes) { return BufferRef::adopt(new BytesBuffer(std::move(bytes))); }
+BufferRef adopt_bytes(std::string bytes) {
+  return BufferRef::adopt(new BytesBuffer(std::move(bytes)));
+}
 
 BufferRef allocate_elements(DType dtype, std::int64_t count) {
   switch (dtype) {
@@ -91,7 +100,9 @@ BufferRef allocate_elements(DType dtype, std::int64_t count) {
     default: break;
   }
   const auto size = checked_mul(static_cast<std::size_t>(count), dtype_size(dtype));
-  if (!size) throw resource_exhausted("Out of memory. Details: a tensor of ", count, " elements was asked for.");
+  if (!size)
+    throw resource_exhausted("Out of memory. Details: a tensor of ", count,
+                             " elements was asked for.");
   return allocate_buffer(*size);
 }
 
@@ -103,7 +114,8 @@ Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape
 
 Tensor::Tensor(DType dtype, Shape shape, BufferRef buffer, std::size_t offset_bytes)
     : dtype_(dtype), shape_(std::move(shape)), buffer_(std::move(buffer)) {
-  HUB_ASSERT(offset_bytes <= buffer_->size_bytes() && size_bytes() <= buffer_->size_bytes() - offset_bytes);
+  HUB_ASSERT(offset_bytes <= buffer_->size_bytes() &&
+             size_bytes() <= buffer_->size_bytes() - offset_bytes);
   data_ = static_cast<std::byte*>(buffer_->data()) + offset_bytes;
 }
 
@@ -146,7 +158,9 @@ Tensor Tensor::rows(std::int64_t begin, std::int64_t end) const {
 Tensor Tensor::clone() const {
   if (!is_valid()) return {};
   Tensor copy(dtype_, shape_);
-  const auto copy_objects = [&]<class T>(T*) { std::ranges::copy(values<T>(), copy.mutable_data<T>()); };
+  const auto copy_objects = [&]<class T>(T*) {
+    std::ranges::copy(values<T>(), copy.mutable_data<T>());
+  };
   switch (dtype_) {
     case DType::kString: copy_objects(static_cast<std::string*>(nullptr)); break;
     case DType::kResource: copy_objects(static_cast<ResourceHandle*>(nullptr)); break;
@@ -163,12 +177,14 @@ void Tensor::wrong_type(DType wanted) const {
 
 void Tensor::check_single() const {
   if (num_elements() != 1) {
-    throw invalid_argument("Expected a single element. Details: the tensor has shape ", shape_, ".");
+    throw invalid_argument("Expected a single element. Details: the tensor has shape ", shape_,
+                           ".");
   }
 }
 
 Tensor strings(const std::vector<std::string>& values) {
-  return make_tensor<std::string>(Shape{static_cast<std::int64_t>(values.size())}, std::span(values));
+  return make_tensor<std::string>(Shape{static_cast<std::int64_t>(values.size())},
+                                  std::span(values));
 }
 
 void internal::check_element_count(const Shape& shape, std::size_t count) {

@@ -22,8 +22,8 @@ class FloatConvolution {
   // Forward: reads x and the filter, writes y.
   // Backward data: reads the filter and y, the gradient, and writes x.
   // `bias` has a value for each output channel, where the epilogue has one.
-  void run(KernelContext& c, const dnn::ConvShape& shape, float* x, const Tensor& filter,
-           float* y, const float* bias = nullptr) const;
+  void run(KernelContext& c, const dnn::ConvShape& shape, float* x, const Tensor& filter, float* y,
+           const float* bias = nullptr) const;
   // Backward filter: reads x and y, the gradient, and writes the filter's gradient.
   void run_filter(KernelContext& c, const dnn::ConvShape& shape, const float* x, const float* y,
                   float* filter) const;
@@ -57,7 +57,7 @@ class FloatConvolution {
 
   const dnn::ConvKind kind_;
   const bool stable_filter_;
-  const dnn::Epilogue epilogue_;  // of the forward direction
+  const dnn::Epilogue epilogue_;                            // of the forward direction
   mutable std::mutex mutex_;                                // guards what follows
   mutable std::vector<std::shared_ptr<const Plan>> plans_;  // the one used last is last
   mutable std::vector<PackedFilter> packed_;
