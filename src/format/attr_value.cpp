@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "format/proto_convert.h"
+#include "format/rest.h"
 
 namespace hub {
 
@@ -25,8 +26,15 @@ void write_function_ref(const FunctionRef& ref, pb::NameAttrList& message) {
   write_attrs(ref.attrs, *message.mutable_attr());
 }
 
+bool has_rest_of_list(const pb::AttrValue::ListValue& message) {
+  return has_unknown_fields(message) ||
+         std::ranges::any_of(message.shape(), [](const auto& shape) { return has_rest(shape); }) ||
+         std::ranges::any_of(message.tensor(), [](const auto& tensor) { return has_rest(tensor); });
+}
+
 AttrList read_list(pb::AttrValue::ListValue& message, SplatBudget& budget, DTypeRule rule) {
   AttrList list;
+  if (has_rest_of_list(message)) list.unknown_fields = take_rest(message);
   for (auto& value : *message.mutable_s()) list.strings.push_back(std::move(value));
   list.ints.assign(message.i().begin(), message.i().end());
   list.floats.assign(message.f().begin(), message.f().end());
@@ -39,12 +47,10 @@ AttrList read_list(pb::AttrValue::ListValue& message, SplatBudget& budget, DType
   for (auto& function : *message.mutable_func()) {
     list.functions.push_back(read_function_ref(function, budget, rule));
   }
-  list.unknown_fields = unknown_fields_of(message);
   return list;
 }
 
 void write_list(const AttrList& list, pb::AttrValue::ListValue& message) {
-  merge_rest(message, list.unknown_fields);
   for (const auto& value : list.strings) message.add_s(value);
   message.mutable_i()->Add(list.ints.begin(), list.ints.end());
   message.mutable_f()->Add(list.floats.begin(), list.floats.end());
@@ -53,20 +59,12 @@ void write_list(const AttrList& list, pb::AttrValue::ListValue& message) {
   for (const PartialShape& shape : list.shapes) write_shape(shape, *message.add_shape());
   for (const Tensor& tensor : list.tensors) write_tensor(tensor, *message.add_tensor());
   for (const FunctionRef& ref : list.functions) write_function_ref(ref, *message.add_func());
+  restore_rest(message, list.unknown_fields);
 }
 
-// What the library's struct does not hold: fields unknown to us here, in the tensor or in
-// the shape, as an AttrValue to merge into.
-std::string rest_of(const pb::AttrValue& message) {
-  if (!message.has_tensor()) return unknown_fields_of(message);
-  const std::string of_tensor = unknown_fields_of(message.tensor());
-  if (message.tensor().version_number() == 0 && of_tensor.empty()) {
-    return unknown_fields_of(message);
-  }
-  pb::AttrValue rest;
-  rest.mutable_tensor()->set_version_number(message.tensor().version_number());
-  merge_rest(*rest.mutable_tensor(), of_tensor);
-  return serialize_binary(rest) + unknown_fields_of(message);
+bool has_rest_of_attr(const pb::AttrValue& message) {
+  return has_unknown_fields(message) || (message.has_shape() && has_rest(message.shape())) ||
+         (message.has_tensor() && has_rest(message.tensor()));
 }
 
 bool equal(float a, float b) {
@@ -153,6 +151,7 @@ void write_attrs(const AttrMap& attrs, AttrProtoMap& map) {
 
 AttrValue read_attr(pb::AttrValue& message, SplatBudget& budget, DTypeRule rule) {
   AttrValue result;
+  if (has_rest_of_attr(message)) result.unknown_fields = take_rest(message);
   switch (message.value_case()) {
     case pb::AttrValue::kS: result.value = std::move(*message.mutable_s()); break;
     case pb::AttrValue::kI: result.value = std::int64_t{message.i()}; break;
@@ -160,11 +159,9 @@ AttrValue read_attr(pb::AttrValue& message, SplatBudget& budget, DTypeRule rule)
     case pb::AttrValue::kB: result.value = message.b(); break;
     case pb::AttrValue::kType: result.value = read_dtype(message.type(), rule); break;
     case pb::AttrValue::kShape: result.value = read_partial_shape(message.shape()); break;
-    case pb::AttrValue::kTensor: {
-      result.unknown_fields = rest_of(message);
+    case pb::AttrValue::kTensor:
       result.value = read_tensor(*message.mutable_tensor(), budget);
-      return result;
-    }
+      break;
     case pb::AttrValue::kPlaceholder:
       result.value = AttrPlaceholder{std::move(*message.mutable_placeholder())};
       break;
@@ -176,12 +173,10 @@ AttrValue read_attr(pb::AttrValue& message, SplatBudget& budget, DTypeRule rule)
       break;
     case pb::AttrValue::VALUE_NOT_SET: break;
   }
-  result.unknown_fields = rest_of(message);
   return result;
 }
 
 void write_attr(const AttrValue& attr, pb::AttrValue& message) {
-  merge_rest(message, attr.unknown_fields);
   struct Writer {
     pb::AttrValue& message;
     void operator()(std::monostate) const {}
@@ -201,6 +196,7 @@ void write_attr(const AttrValue& attr, pb::AttrValue& message) {
     void operator()(const AttrPlaceholder& value) const { message.set_placeholder(value.name); }
   };
   std::visit(Writer{message}, attr.value);
+  restore_rest(message, attr.unknown_fields);
 }
 
 bool operator==(const AttrValue& a, const AttrValue& b) {

@@ -20,7 +20,7 @@ namespace gp = google::protobuf;
 namespace {
 
 // Nested deeper than this, a message is refused: parsers, converters and destructors recurse.
-constexpr int kMaxNesting = 100;
+constexpr std::size_t kMaxNesting = 100;
 constexpr std::size_t kMaxMessageBytes = std::numeric_limits<std::int32_t>::max();
 
 Error at_place(Error error, std::string_view place) {
@@ -47,27 +47,65 @@ struct Field {
   std::string_view contents;
 };
 
+// How a value is written: the last three bits of a field's tag.
+enum WireType : std::uint8_t {
+  kVarint = 0,
+  kEightBytes = 1,
+  kLengthAndBytes = 2,
+  kGroupBegin = 3,
+  kGroupEnd = 4,
+  kFourBytes = 5,
+};
+
+// Moves behind a value that is no group; `contents` are its bytes where it has a length.
+bool skip_value(std::string_view bytes, std::size_t& offset, std::uint64_t type,
+                std::string_view& contents) {
+  std::uint64_t size = 0;
+  switch (type) {
+    case kVarint: return read_varint(bytes, offset, size);
+    case kEightBytes: size = 8; break;
+    case kLengthAndBytes:
+      if (!read_varint(bytes, offset, size)) return false;
+      break;
+    case kFourBytes: size = 4; break;
+    default: return false;
+  }
+  if (size > bytes.size() - offset) return false;
+  contents = bytes.substr(offset, size);
+  offset += size;
+  return true;
+}
+
+// Moves behind the end of the group `number`. No message of ours has one, files of others may.
+bool skip_group(std::string_view bytes, std::size_t& offset, std::uint64_t number) {
+  std::vector<std::uint64_t> open = {number};
+  while (!open.empty()) {
+    std::uint64_t tag = 0;
+    std::string_view contents;
+    if (!read_varint(bytes, offset, tag)) return false;
+    if ((tag & 7) == kGroupBegin) {
+      if (open.size() >= kMaxNesting) return false;
+      open.push_back(tag >> 3);
+    } else if ((tag & 7) == kGroupEnd) {
+      if (open.back() != tag >> 3) return false;
+      open.pop_back();
+    } else if (!skip_value(bytes, offset, tag & 7, contents)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // Reads the field at `offset` and moves behind it; false where it is broken.
 bool read_field(std::string_view bytes, std::size_t& offset, Field& field) {
   field = {.begin = offset, .contents = {}};
-  std::uint64_t tag = 0, size = 0;
+  std::uint64_t tag = 0;
   if (!read_varint(bytes, offset, tag)) return false;
   field.number = tag >> 3;
   if (field.number == 0) return false;
-  switch (tag & 7) {
-    case 0: return read_varint(bytes, offset, size);
-    case 1: size = 8; break;
-    case 2:
-      if (!read_varint(bytes, offset, size)) return false;
-      field.has_contents = true;
-      break;
-    case 5: size = 4; break;
-    default: return false;  // groups are in no message of ours
-  }
-  if (size > bytes.size() - offset) return false;
-  field.contents = bytes.substr(offset, size);
-  offset += size;
-  return true;
+  if ((tag & 7) == kGroupBegin) return skip_group(bytes, offset, field.number);
+  field.has_contents = (tag & 7) == kLengthAndBytes;
+  return skip_value(bytes, offset, tag & 7, field.contents);
 }
 
 // Says where the top-level structure of `bytes` breaks, for messages.
@@ -98,7 +136,7 @@ Error not_a(std::string_view what, std::string_view bytes, std::string_view plac
 bool merge_bytes(gp::Message& message, std::string_view bytes) {
   gp::io::CodedInputStream stream(reinterpret_cast<const std::uint8_t*>(bytes.data()),
                                   static_cast<int>(bytes.size()));
-  stream.SetRecursionLimit(kMaxNesting);
+  stream.SetRecursionLimit(int{kMaxNesting});
   return message.MergeFromCodedStream(&stream) && stream.ConsumedEntireMessage();
 }
 
@@ -168,7 +206,7 @@ void parse_text(gp::Message& message, std::string_view text, std::string_view wh
   gp::TextFormat::Parser parser;
   parser.RecordErrorsTo(&errors);
   parser.SetFinder(&twins);
-  parser.SetRecursionLimit(kMaxNesting);
+  parser.SetRecursionLimit(int{kMaxNesting});
   gp::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
   if (!parser.Parse(&stream, &message)) {
     throw at_place(
@@ -200,8 +238,13 @@ std::string serialize_text(const gp::Message& message) {
   const gp::LogSilencer silence;
   std::string text;
   gp::TextFormat::Printer printer;
+  printer.SetHideUnknownFields(true);
   printer.PrintToString(message, &text);
   return text;
+}
+
+bool has_unknown_fields(const gp::Message& message) {
+  return !message.GetReflection()->GetUnknownFields(message).empty();
 }
 
 std::string unknown_fields_of(const gp::Message& message) {
@@ -218,6 +261,16 @@ void merge_rest(gp::Message& message, std::string_view rest) {
     throw invalid_argument("Unknown fields must be a serialized message. Details: those of a ",
                            message.GetDescriptor()->name(), " cannot be parsed.");
   }
+}
+
+std::optional<std::string_view> first_contents(std::string_view bytes, int number) {
+  Field field;
+  for (std::size_t offset = 0; offset < bytes.size() && read_field(bytes, offset, field);) {
+    if (field.has_contents && field.number == static_cast<std::uint64_t>(number)) {
+      return field.contents;
+    }
+  }
+  return std::nullopt;
 }
 
 bool looks_like_text(std::string_view bytes) {

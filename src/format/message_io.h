@@ -5,6 +5,7 @@
 #include <google/protobuf/message.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,11 +34,17 @@ void split_fields(std::string_view bytes, std::span<FieldPieces> fields,
 // Equal messages give equal bytes: maps are sorted by key.
 // Errors: INVALID_ARGUMENT where the message is above protobuf's limit of 2 GiB.
 std::string serialize_binary(const google::protobuf::Message& message);
+// Without unknown fields: text has no names for them, and could not be read again.
 std::string serialize_text(const google::protobuf::Message& message);
 
-// Fields that the library's structs do not have, as bytes; merge_rest puts them back.
+// A message's own unknown fields, as bytes; merge_rest puts them back.
+bool has_unknown_fields(const google::protobuf::Message& message);
 std::string unknown_fields_of(const google::protobuf::Message& message);
 void merge_rest(google::protobuf::Message& message, std::string_view rest);
+
+// The contents of the first field `number` that is a string or a message; nothing where there
+// is none, or the bytes are broken before it.
+std::optional<std::string_view> first_contents(std::string_view bytes, int number);
 
 // True where the bytes look like the text form of a message: no control bytes but
 // whitespace in the beginning.

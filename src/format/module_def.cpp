@@ -3,6 +3,7 @@
 #include "base/errors.h"
 #include "format/message_io.h"
 #include "format/proto/module.pb.h"
+#include "format/rest.h"
 
 namespace hub {
 
@@ -41,11 +42,13 @@ void check_module_def(const ModuleDef& module, std::string_view place) {
 ModuleAttachment parse_module_attachment(std::string_view bytes, std::string_view place) {
   pb::ModuleAttachment message;
   parse_binary(message, bytes, "ModuleAttachment", place);
-  return {.key = message.key(), .value = message.value()};
+  return {
+      .key = message.key(), .value = message.value(), .unknown_fields = unknown_fields_of(message)};
 }
 
 std::string serialize_module_attachment(const ModuleAttachment& attachment) {
   pb::ModuleAttachment message;
+  merge_rest(message, attachment.unknown_fields);
   message.set_key(attachment.key);
   message.set_value(attachment.value);
   return serialize_binary(message);
@@ -54,14 +57,17 @@ std::string serialize_module_attachment(const ModuleAttachment& attachment) {
 ImageModuleInfo parse_image_module_info(std::string_view bytes, std::string_view place) {
   pb::ImageModuleInfo message;
   parse_binary(message, bytes, "ImageModuleInfo", place);
+  std::string rest = take_rest(message);
   return {.height = message.default_image_size().height(),
-          .width = message.default_image_size().width()};
+          .width = message.default_image_size().width(),
+          .unknown_fields = std::move(rest)};
 }
 
 std::string serialize_image_module_info(const ImageModuleInfo& info) {
   pb::ImageModuleInfo message;
   message.mutable_default_image_size()->set_height(info.height);
   message.mutable_default_image_size()->set_width(info.width);
+  restore_rest(message, info.unknown_fields);
   return serialize_binary(message);
 }
 

@@ -28,6 +28,7 @@ void check_module_def(const ModuleDef& module, std::string_view place);
 struct ModuleAttachment {
   std::string key;
   std::string value;  // a serialized message
+  std::string unknown_fields = {};
 };
 ModuleAttachment parse_module_attachment(std::string_view bytes, std::string_view place);
 std::string serialize_module_attachment(const ModuleAttachment& attachment);
@@ -35,6 +36,7 @@ std::string serialize_module_attachment(const ModuleAttachment& attachment);
 struct ImageModuleInfo {
   std::int32_t height = 0;
   std::int32_t width = 0;
+  std::string unknown_fields = {};
 };
 ImageModuleInfo parse_image_module_info(std::string_view bytes, std::string_view place);
 std::string serialize_image_module_info(const ImageModuleInfo& info);

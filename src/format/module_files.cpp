@@ -1,7 +1,9 @@
 #include "format/module_files.h"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
+#include <optional>
 
 #include "base/errors.h"
 #include "format/assets.h"
@@ -148,6 +150,30 @@ bool is_meta_graph_text(std::string_view text) {
   return std::ranges::count(kFields, first_word(text)) > 0;
 }
 
+bool is_node(std::string_view bytes) {
+  const auto op = first_contents(bytes, 2);
+  return op && !op->empty() && std::ranges::all_of(*op, [](char c) {
+           return std::isalnum(static_cast<unsigned char>(c)) ||
+                  std::string_view("_>./-").find(c) != std::string_view::npos;
+         });
+}
+
+// A graph's first field is a list of nodes. A meta graph's is what is said about it, its
+// second the graph. Nothing where the bytes could be either.
+std::optional<bool> is_meta_graph_binary(std::string_view bytes) {
+  if (const auto first = first_contents(bytes, 1); first && !first->empty()) {
+    return !is_node(*first);
+  }
+  if (const auto second = first_contents(bytes, 2)) {
+    if (const auto node = first_contents(*second, 1)) return is_node(*node);
+  }
+  const int only_in_meta_graphs[] = {3, 6, 7};  // the saver, asset files, objects
+  for (const int number : only_in_meta_graphs) {
+    if (first_contents(bytes, number)) return true;
+  }
+  return std::nullopt;
+}
+
 bool has_extension(const std::string& path, std::string_view extension) {
   return fs::path(path).extension() == extension;
 }
@@ -156,7 +182,9 @@ ModuleFiles open_graph_file(const std::string& path, const OpenOptions& options)
   const auto file = MappedFile::open(path);
   const std::string_view bytes = file->bytes();
   const bool is_text = looks_like_text(bytes) && !bytes.empty();
-  const bool is_meta_graph = is_text ? is_meta_graph_text(bytes) : has_extension(path, ".meta");
+  const bool is_meta_graph =
+      is_text ? is_meta_graph_text(bytes)
+              : is_meta_graph_binary(bytes).value_or(has_extension(path, ".meta"));
   ModuleFiles files;
   files.path = path;
   files.kind = is_meta_graph ? ModelKind::kMetaGraph : ModelKind::kGraphDef;

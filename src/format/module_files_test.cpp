@@ -98,6 +98,7 @@ TEST_F(ModuleFilesTest, EachKindIsTold) {
   write_raw(path("v2/saved_model.pb"), serialize_saved_model(model));
   GraphDef graph;
   graph.nodes.emplace_back().name = "n";
+  graph.nodes[0].op = "NoOp";
   write_raw(path("frozen.pb"), serialize_graph_def(graph));
   write_raw(path("frozen.pbtxt"), "# a comment\n" + graph_def_text(graph));
   write_raw(path("misnamed.pb"), graph_def_text(graph));
@@ -126,6 +127,28 @@ TEST_F(ModuleFilesTest, EachKindIsTold) {
                                        .all_model_checkpoint_timestamps = {},
                                        .last_preserved_timestamp = 0});
   EXPECT_EQ(kind("run"), "checkpoint");
+}
+
+TEST_F(ModuleFilesTest, AMetaGraphIsToldByItsContents) {
+  const auto kind = [&](std::string_view bytes, const char* name) {
+    write_raw(path(name), bytes);
+    return model_kind_name(open_model_files(path(name)).kind);
+  };
+  MetaGraph meta_graph;
+  EXPECT_EQ(kind(serialize_meta_graph(meta_graph), "x.meta"), "meta_graph");  // all empty
+  meta_graph.graph.nodes.emplace_back().op = "NoOp";
+  EXPECT_EQ(kind(serialize_meta_graph(meta_graph), "x.pb"), "meta_graph");
+  meta_graph.tags = {"train"};
+  EXPECT_EQ(kind(serialize_meta_graph(meta_graph), "x.pb"), "meta_graph");
+  EXPECT_EQ(kind("meta_info_def { } graph_def { node { op: 'NoOp' } }", "x.meta"), "meta_graph");
+  EXPECT_EQ(kind("node { op: 'NoOp' }", "x.meta"), "graph_def");
+  EXPECT_EQ(kind(serialize_graph_def(meta_graph.graph), "x.meta"), "graph_def");
+  GraphDef functions;
+  functions.library.functions.emplace_back().signature.name = "f";
+  EXPECT_EQ(kind(serialize_graph_def(functions), "x.pb"), "graph_def");
+  // Field 3: a saver, or the version that a graph had once.
+  EXPECT_EQ(kind(from_hex("1a 02 28 01"), "x.pb"), "meta_graph");
+  EXPECT_EQ(kind(from_hex("18 05"), "x.pb"), "graph_def");
 }
 
 TEST_F(ModuleFilesTest, ErrorsHaveTheKindsOfTheRealLibrary) {
@@ -261,6 +284,23 @@ TEST_F(ModuleFilesTest, WhicheverReadBytesAreDamagedThereIsAnErrorOrAModel) {
     write_raw(path() + "/saved_model.pb", damaged);
     survives([&] { open_model_files(path()); });
   });
+  write_raw(path() + "/saved_model.pb", bytes);
+  for_each_corruption(from_hex("08 03 c3 3e 08 05 c4 3e"), [&](const std::string& damaged) {
+    write_raw(path() + "/tfhub_module.pb", damaged);
+    survives([&] { open_model_files(path()); });
+  });
+}
+
+TEST_F(ModuleFilesTest, WhicheverBytesOfAGraphFileAreDamagedThereIsAnErrorOrAModel) {
+  const MetaGraph meta_graph = model_with_asset("words.txt").meta_graphs[0];
+  const std::string as_text = "meta_info_def { tags: 'x' } graph_def { node { op: 'NoOp' } }";
+  for (const std::string& bytes :
+       {serialize_meta_graph(meta_graph), as_text, serialize_graph_def(meta_graph.graph)}) {
+    for_each_corruption(bytes, [&](const std::string& damaged) {
+      write_raw(path("x.meta"), damaged);
+      survives([&] { open_model_files(path("x.meta")); });
+    });
+  }
 }
 
 TEST(CheckpointStateTest, TheNewestCheckpointIsFound) {

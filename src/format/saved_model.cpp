@@ -3,6 +3,7 @@
 #include <google/protobuf/arena.h>
 
 #include "base/errors.h"
+#include "format/rest.h"
 #include "format/saved_model_convert.h"
 
 namespace hub {
@@ -34,6 +35,7 @@ void write_saver(const SaverDef& saver, pb::SaverDef& message) {
 }
 
 void read_info(pb::MetaGraphDef::MetaInfoDef& message, MetaGraph& out, SplatBudget& budget) {
+  out.unknown_info_fields = take_rest(message);
   out.meta_graph_version = std::move(*message.mutable_meta_graph_version());
   if (message.has_stripped_op_list()) {
     for (auto& op : *message.mutable_stripped_op_list()->mutable_op()) {
@@ -48,7 +50,6 @@ void read_info(pb::MetaGraphDef::MetaInfoDef& message, MetaGraph& out, SplatBudg
   out.tensorflow_git_version = std::move(*message.mutable_tensorflow_git_version());
   out.stripped_default_attrs = message.stripped_default_attrs();
   out.function_aliases = {message.function_aliases().begin(), message.function_aliases().end()};
-  out.unknown_info_fields = unknown_fields_of(message);
 }
 
 void write_info(const MetaGraph& meta_graph, pb::MetaGraphDef::MetaInfoDef& message) {

@@ -1,6 +1,7 @@
 // TensorInfo, SignatureDef, AssetFileDef and CollectionDef.
 
 #include "base/errors.h"
+#include "format/rest.h"
 #include "format/saved_model_convert.h"
 
 namespace hub {
@@ -51,17 +52,17 @@ std::map<std::string, TensorInfo> read_infos(InfoMap& map, std::string_view kind
 }  // namespace
 
 TensorInfo read_tensor_info(pb::TensorInfo& message, SplatBudget& budget) {
+  std::string rest = take_rest(message);
   TensorInfo info = read_encoding(message, budget);
   const DType dtype = read_dtype(message.dtype());
   info.dtype = without_reference(dtype);
   info.is_reference = is_reference(dtype);
   if (message.has_tensor_shape()) info.shape = read_partial_shape(message.tensor_shape());
-  info.unknown_fields = unknown_fields_of(message);
+  info.unknown_fields = std::move(rest);
   return info;
 }
 
 void write_tensor_info(const TensorInfo& info, pb::TensorInfo& message) {
-  merge_rest(message, info.unknown_fields);
   if (const auto* dense = std::get_if<DenseEncoding>(&info.encoding)) {
     message.set_name(dense->name);
   } else if (const auto* sparse = std::get_if<SparseEncoding>(&info.encoding)) {
@@ -81,10 +82,12 @@ void write_tensor_info(const TensorInfo& info, pb::TensorInfo& message) {
   const int number = static_cast<int>(info.dtype) + (info.is_reference ? 100 : 0);
   message.set_dtype(static_cast<pb::DataType>(number));
   if (info.shape) write_shape(*info.shape, *message.mutable_tensor_shape());
+  restore_rest(message, info.unknown_fields);
 }
 
 SignatureDef read_signature(pb::SignatureDef& message, SplatBudget& budget) {
   SignatureDef signature;
+  signature.unknown_fields = take_rest(message);
   signature.inputs = read_infos(*message.mutable_inputs(), "input", budget);
   signature.outputs = read_infos(*message.mutable_outputs(), "output", budget);
   signature.method_name = std::move(*message.mutable_method_name());
@@ -95,12 +98,10 @@ SignatureDef read_signature(pb::SignatureDef& message, SplatBudget& budget) {
         },
         [&, &key = key] { return cat("in the default of input \"", printable(key), "\""); });
   }
-  signature.unknown_fields = unknown_fields_of(message);
   return signature;
 }
 
 void write_signature(const SignatureDef& signature, pb::SignatureDef& message) {
-  merge_rest(message, signature.unknown_fields);
   for (const auto& [key, info] : signature.inputs) {
     write_tensor_info(info, (*message.mutable_inputs())[key]);
   }
@@ -111,6 +112,7 @@ void write_signature(const SignatureDef& signature, pb::SignatureDef& message) {
   for (const auto& [key, tensor] : signature.defaults) {
     write_tensor(tensor, (*message.mutable_defaults())[key]);
   }
+  restore_rest(message, signature.unknown_fields);
 }
 
 AssetFileDef read_asset_file(pb::AssetFileDef& message, SplatBudget& budget) {
@@ -127,6 +129,7 @@ void write_asset_file(const AssetFileDef& asset, pb::AssetFileDef& message) {
 
 Collection read_collection(pb::CollectionDef& message) {
   Collection collection;
+  collection.unknown_fields = take_rest(message);
   switch (message.kind_case()) {
     case pb::CollectionDef::kNodeList: {
       const auto& list = message.node_list().value();
@@ -158,7 +161,6 @@ Collection read_collection(pb::CollectionDef& message) {
     }
     case pb::CollectionDef::KIND_NOT_SET: break;
   }
-  collection.unknown_fields = unknown_fields_of(message);
   return collection;
 }
 
@@ -189,8 +191,8 @@ void write_collection(const Collection& collection, pb::CollectionDef& message) 
       }
     }
   };
-  merge_rest(message, collection.unknown_fields);
   std::visit(Writer{message}, collection.value);
+  restore_rest(message, collection.unknown_fields);
 }
 
 }  // namespace hub

@@ -1,6 +1,7 @@
 #include "format/structured_value.h"
 
 #include "base/errors.h"
+#include "format/rest.h"
 #include "format/saved_model_convert.h"
 
 namespace hub {
@@ -148,6 +149,7 @@ void write_structured_value(const StructuredValue& value, pb::StructuredValue& m
 
 TypeSpec read_type_spec(pb::TypeSpecProto& message, SplatBudget& budget) {
   TypeSpec spec;
+  spec.unknown_fields = take_rest(message);
   spec.type_class = message.type_spec_class();
   if (message.has_type_state()) {
     spec.state = std::make_shared<const StructuredValue>(
@@ -163,6 +165,7 @@ void write_type_spec(const TypeSpec& spec, pb::TypeSpecProto& message) {
   if (spec.state) write_structured_value(*spec.state, *message.mutable_type_state());
   message.set_type_spec_class_name(spec.class_name);
   message.set_num_flat_components(spec.num_flat_components);
+  restore_rest(message, spec.unknown_fields);
 }
 
 }  // namespace hub

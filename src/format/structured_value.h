@@ -39,6 +39,7 @@ struct TypeSpec {
   std::shared_ptr<const StructuredValue> state;  // null: none
   std::string class_name;
   int num_flat_components = 0;
+  std::string unknown_fields;  // of all that is nested in it
 };
 
 struct NoneValue {};
