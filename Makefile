@@ -4,7 +4,7 @@
 BUILD ?= build/release
 JOBS ?= $(shell nproc)
 
-.PHONY: help demo test check build format bench dependencies configure
+.PHONY: help demo test check build format docs bench dependencies configure
 
 help:
 	@echo "make demo    build, then show the main job on the modules in examples/data"
@@ -12,6 +12,7 @@ help:
 	@echo "make check   what takes longer: Clang, sanitizers, fuzzing, lint (tools/check)"
 	@echo "make build   the release build, programs in $(BUILD)/bin"
 	@echo "make bench   run the benchmarks"
+	@echo "make docs    write docs/ops.md from the op tables"
 	@echo "make format  format the sources with clang-format 14"
 
 dependencies:
@@ -31,6 +32,10 @@ test: build
 
 check:
 	tools/check
+
+docs: configure
+	cmake --build $(BUILD) -j $(JOBS) --target tf1hub-opsdoc
+	$(BUILD)/bin/tf1hub-opsdoc tests/data docs/ops.md
 
 bench: build
 	@for program in $(BUILD)/benchmarks/*_bench; do if [ -x "$$program" ]; then "$$program" || exit 1; fi; done

@@ -48,3 +48,7 @@ target_link_libraries(tf1hub_replay
 add_executable(tf1hub-replay "${CMAKE_SOURCE_DIR}/apps/replay/main.cpp")
 target_link_libraries(tf1hub-replay PRIVATE tf1hub_warnings tf1hub_replay CLI11::CLI11)
 list(APPEND programs tf1hub-replay)
+
+# Writes docs/ops.md; not installed.
+add_executable(tf1hub-opsdoc "${CMAKE_SOURCE_DIR}/apps/opsdoc/main.cpp")
+target_link_libraries(tf1hub-opsdoc PRIVATE tf1hub_warnings tf1hub_replay CLI11::CLI11)

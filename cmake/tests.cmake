@@ -120,6 +120,10 @@ find_package(Python3 REQUIRED COMPONENTS Interpreter)
 add_test(NAME check_layers
          COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/tools/check_layers.py")
 
+# The page of ops says what the tables say.
+add_test(NAME docs.ops COMMAND tf1hub-opsdoc "${CMAKE_SOURCE_DIR}/tests/data"
+         "${CMAKE_SOURCE_DIR}/docs/ops.md" --check)
+
 # Each public header compiles alone, with nothing but include/ on the path.
 file(GLOB public_headers CONFIGURE_DEPENDS RELATIVE "${CMAKE_SOURCE_DIR}/include"
      "${CMAKE_SOURCE_DIR}/include/hub/*.h")
