@@ -3,5 +3,7 @@
 // Everything that the library offers.
 
 #include "hub/error.h"
+#include "hub/graph.h"
 #include "hub/module.h"
+#include "hub/ops.h"
 #include "hub/tensor.h"

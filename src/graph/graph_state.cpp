@@ -1,0 +1,240 @@
+#include "graph/graph_state.h"
+
+#include <algorithm>
+
+#include "base/errors.h"
+#include "graph/flow_context.h"
+#include "graph/import.h"
+#include "graph/shape_context.h"
+
+namespace hub {
+namespace {
+
+constexpr std::string_view kColocation = "loc:@";
+// tensorflow/python/framework/random_seed.py
+constexpr std::int64_t kDefaultGraphSeed = 87654321;
+constexpr std::int64_t kMaxInt32 = 2147483647;
+
+std::int64_t truncated_seed(std::int64_t seed) {
+  const std::int64_t rest = seed % kMaxInt32;
+  return rest < 0 ? rest + kMaxInt32 : rest;  // as Python's %
+}
+
+}  // namespace
+
+GraphEdit::GraphEdit(GraphState& graph) : graph_(graph) {
+  int expected = 0;
+  if (graph.users_.compare_exchange_strong(expected, -1, std::memory_order_acquire)) return;
+  if (expected > 0) {
+    throw failed_precondition(
+        "A graph is not edited while a session runs it. Details: it is running now.");
+  }
+  throw failed_precondition("A graph is edited by one thread at a time.");
+}
+
+GraphEdit::~GraphEdit() { graph_.users_.store(0, std::memory_order_release); }
+
+GraphUse::GraphUse(GraphState& graph) : graph_(graph) {
+  int users = graph.users_.load(std::memory_order_relaxed);
+  do {
+    if (users < 0) {
+      throw failed_precondition(
+          "A graph is not run while it is edited. Details: another thread "
+          "adds a node to it now.");
+    }
+  } while (!graph.users_.compare_exchange_weak(users, users + 1, std::memory_order_acquire));
+}
+
+GraphUse::~GraphUse() { graph_.users_.fetch_sub(1, std::memory_order_release); }
+
+GraphState::GraphState(const OpRegistry& registry) : data_(registry) {}
+GraphState::~GraphState() = default;
+
+int GraphState::create(std::string_view op_type, std::vector<OutputId> inputs, AttrMap attrs,
+                       std::string_view name) {
+  NodeSpec spec;
+  spec.name = name.ends_with('/') ? std::string(without_slash(name))
+                                  : unique_name(name.empty() ? op_type : name, true);
+  spec.op = op_type;
+  spec.attrs = std::move(attrs);
+  std::vector<int> input_nodes;
+  for (const OutputId input : inputs) input_nodes.push_back(input.node);
+  spec.inputs = std::move(inputs);
+  spec.control_inputs = new_control_inputs(input_nodes);
+  int node = -1;
+  {
+    const GraphEdit edit(*this);
+    node = data_.add(std::move(spec));
+  }
+  if (flow_context != nullptr) {
+    set_context_of(node, flow_context);
+    flow_context->add_op(node);
+  }
+  for (ControlScope& scope : control_scopes) scope.seen.insert(node);
+  apply_scopes(node);
+  return node;
+}
+
+// Graph._control_dependencies_for_inputs: nothing from a scope one of whose nodes is an input.
+std::vector<int> GraphState::new_control_inputs(const std::vector<int>& input_nodes) const {
+  std::vector<int> result;
+  for (const ControlScope& scope : control_scopes) {
+    const bool dominated =
+        std::ranges::any_of(input_nodes, [&](int input) { return scope.seen.contains(input); });
+    if (dominated) continue;
+    for (const int control : scope.inputs) {
+      if (std::ranges::count(input_nodes, control) == 0 && std::ranges::count(result, control) == 0)
+        result.push_back(control);
+    }
+  }
+  return result;
+}
+
+std::vector<std::string> GraphState::colocation_groups(int node) const {
+  const Node& source = data_.node(node);
+  std::vector<std::string> groups;
+  if (const auto found = source.attrs.find("_class"); found != source.attrs.end()) {
+    if (const auto* list = std::get_if<AttrList>(&found->second.value)) {
+      for (const std::string& text : list->strings) {
+        if (text.starts_with(kColocation)) groups.push_back(text);
+      }
+    }
+  }
+  if (groups.empty()) groups.push_back(cat(kColocation, source.name));
+  return groups;
+}
+
+// Graph._create_op_helper: devices, then colocation, which wins.
+void GraphState::apply_scopes(int node) {
+  if (device_stack.empty() && colocation_stack.empty()) return;
+  std::string device = data_.node(node).device;
+  for (auto scope = device_stack.rbegin(); scope != device_stack.rend(); ++scope) {
+    if (!scope->has_value()) break;
+    device = merged_device(device, **scope);
+  }
+  std::vector<std::string> groups;
+  bool device_set = false;
+  for (auto op = colocation_stack.rbegin(); op != colocation_stack.rend(); ++op) {
+    const std::vector<std::string> more = colocation_groups(*op);
+    groups.insert(groups.end(), more.begin(), more.end());
+    if (!device_set && !data_.node(*op).device.empty()) {
+      device = data_.node(*op).device;
+      device_set = true;
+    }
+  }
+  const GraphEdit edit(*this);
+  Node& added = data_.mutable_node(node);
+  added.device = std::move(device);
+  if (groups.empty()) return;
+  std::ranges::sort(groups);
+  AttrList list;
+  std::ranges::unique_copy(groups, std::back_inserter(list.strings));
+  added.attrs["_class"] = AttrValue(std::move(list));
+}
+
+std::vector<int> GraphState::import(const GraphDef& graph_def, const ImportOptions& options) {
+  std::vector<int> added;
+  {
+    const GraphEdit edit(*this);
+    added = import_graph_def(graph_def, options, data_);
+  }
+  for (const int node : added) names_in_use_.try_emplace(lower_case(data_.node(node).name), 1);
+  return added;
+}
+
+void GraphState::set_input(int node, int input, OutputId output) {
+  const GraphEdit edit(*this);
+  data_.set_input(node, input, output);
+  changed();
+}
+
+void GraphState::add_control_input(int node, int control) {
+  const GraphEdit edit(*this);
+  auto& controls = data_.mutable_node(node).control_inputs;
+  if (std::ranges::count(controls, control) > 0) return;
+  controls.push_back(control);
+  changed();
+}
+
+void GraphState::remove_control_inputs(int node, const std::set<int>& controls) {
+  const GraphEdit edit(*this);
+  std::erase_if(data_.mutable_node(node).control_inputs,
+                [&](int control) { return controls.contains(control); });
+  changed();
+}
+
+void GraphState::set_attr(int node, std::string_view name, AttrValue value) {
+  const GraphEdit edit(*this);
+  data_.mutable_node(node).attrs[std::string(name)] = std::move(value);
+  changed();
+}
+
+void GraphState::set_device(int node, std::string device) {
+  const GraphEdit edit(*this);
+  data_.mutable_node(node).device = std::move(device);
+}
+
+void GraphState::set_shape(OutputId output, const PartialShape& shape) {
+  const GraphEdit edit(*this);
+  PartialShape& known =
+      data_.mutable_node(output.node).outputs.at(static_cast<std::size_t>(output.index)).shape;
+  known = with_context([&] { return known.merge_with(shape); },
+                       [&] { return cat("in \"", data_.output_name(output), "\""); });
+}
+
+void GraphState::add_function(std::shared_ptr<const FunctionDef> function) {
+  const GraphEdit edit(*this);
+  const std::string name = function->signature.name;
+  if (!data_.functions.try_emplace(name, std::move(function)).second) {
+    throw already_exists("The names of functions are unique. Details: \"", printable(name), "\".");
+  }
+}
+
+void GraphState::set_versions(VersionDef versions) {
+  const GraphEdit edit(*this);
+  data_.versions = std::move(versions);
+}
+
+FlowContext* GraphState::context_of(int node) const {
+  const auto index = static_cast<std::size_t>(node);
+  return index < node_contexts_.size() ? node_contexts_[index] : nullptr;
+}
+
+void GraphState::set_context_of(int node, FlowContext* context) {
+  const auto index = static_cast<std::size_t>(node);
+  if (index >= node_contexts_.size()) node_contexts_.resize(index + 1, nullptr);
+  node_contexts_[index] = context;
+}
+
+std::pair<std::int64_t, std::int64_t> GraphState::op_seeds(std::optional<std::int64_t> op_seed) {
+  if (!seed && !op_seed) return {0, 0};
+  if (seed && !op_seed)
+    op_seed = seed_rule == OpSeedRule::kNumberOfOps ? data_.num_nodes() : seeds_given_++;
+  const std::pair<std::int64_t, std::int64_t> seeds = {
+      seed ? truncated_seed(*seed) : kDefaultGraphSeed, truncated_seed(*op_seed)};
+  // Kernels take (0,0) for "no seed".
+  if (seeds.first == 0 && seeds.second == 0) return {0, kMaxInt32};
+  return seeds;
+}
+
+OutputId id_of(const Output& output, const GraphState& graph) {
+  if (output.graph_state() != &graph) {
+    throw invalid_argument(output.is_valid() ? "A tensor must belong to the graph that it is used "
+                                               "in. Details: "
+                                             : "A tensor is missing.",
+                           output.is_valid() ? output.name() : std::string());
+  }
+  return {output.node(), output.index()};
+}
+
+int id_of(const Operation& op, const GraphState& graph) {
+  if (op.graph_state() != &graph) {
+    throw invalid_argument(op.is_valid() ? "An operation must belong to the graph that it is used "
+                                           "in. Details: "
+                                         : "An operation is missing.",
+                           op.is_valid() ? op.name() : std::string());
+  }
+  return op.node();
+}
+
+}  // namespace hub
