@@ -3,7 +3,7 @@
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
 # The families of recorded cases that this library claims to run.
-set(TF1HUB_REPLAYED_FAMILIES math reduce linalg array state random control tables sparse)
+set(TF1HUB_REPLAYED_FAMILIES math reduce linalg array state random control tables sparse text)
 
 # Modules of tests/data/zoo that wait for ops of pictures.
 set(TF1HUB_UNREPLAYED_MODULES biggan delf image_augmentation ssd_detector style_transfer)

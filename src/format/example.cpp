@@ -1,5 +1,8 @@
 #include "format/example.h"
 
+#include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/type_resolver_util.h>
+
 #include <limits>
 
 #include "format/proto/example.pb.h"
@@ -58,6 +61,18 @@ std::optional<SequenceExample> parse_sequence_example(std::string_view bytes) {
     for (const auto& feature : list.feature()) features.push_back(read_feature(feature));
   }
   return example;
+}
+
+std::optional<std::string> example_from_json(std::string_view text) {
+  const auto* descriptor = proto::Example::descriptor();
+  const std::unique_ptr<google::protobuf::util::TypeResolver> resolver(
+      google::protobuf::util::NewTypeResolverForDescriptorPool("", descriptor->file()->pool()));
+  std::string bytes;
+  const auto status = google::protobuf::util::JsonToBinaryString(
+      resolver.get(), "/" + descriptor->full_name(),
+      google::protobuf::StringPiece(text.data(), text.size()), &bytes);
+  if (!status.ok()) return std::nullopt;
+  return bytes;
 }
 
 }  // namespace hub

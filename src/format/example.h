@@ -25,5 +25,7 @@ struct SequenceExample {
 // Nothing where the bytes are no such record.
 std::optional<Features> parse_example(std::string_view bytes);
 std::optional<SequenceExample> parse_sequence_example(std::string_view bytes);
+// The bytes of the Example that JSON text says; nothing where it says none.
+std::optional<std::string> example_from_json(std::string_view text);
 
 }  // namespace hub

@@ -119,9 +119,15 @@ OpFamily table_hash_ops();
 OpFamily table_init_ops();
 OpFamily table_mutable_ops();
 OpFamily text_ops();
+OpFamily text_base64_ops();
 OpFamily text_convert_ops();
+OpFamily text_format_ops();
+OpFamily text_join_ops();
+OpFamily text_number_ops();
 OpFamily text_regex_ops();
 OpFamily text_split_ops();
+OpFamily text_substr_ops();
+OpFamily text_unicode_ops();
 OpFamily topk_ops();
 
 const OpRegistry& builtin_ops() {
@@ -241,9 +247,15 @@ const OpRegistry& builtin_ops() {
         table_init_ops(),
         table_mutable_ops(),
         text_ops(),
+        text_base64_ops(),
         text_convert_ops(),
+        text_format_ops(),
+        text_join_ops(),
+        text_number_ops(),
         text_regex_ops(),
         text_split_ops(),
+        text_substr_ops(),
+        text_unicode_ops(),
         topk_ops(),
     };
     return OpRegistry(families);

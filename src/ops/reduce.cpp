@@ -10,31 +10,6 @@
 namespace hub {
 namespace {
 
-Shapes reduction_shape(ShapeContext& c) {
-  const PartialShape& input = c.input(0);
-  const bool keep_dims = c.attr<bool>("keep_dims");
-  const Tensor* axes = c.input_value(1);
-  if (!input.has_rank()) return {PartialShape{}};
-  if (axes == nullptr)
-    return {keep_dims ? PartialShape::unknown_dims(input.rank()) : PartialShape{}};
-  std::vector<bool> reduced(static_cast<std::size_t>(input.rank()), false);
-  const Tensor flat = axes->reshaped(Shape{axes->num_elements()});
-  for (std::int64_t i = 0; i < flat.num_elements(); ++i) {
-    const std::int64_t axis =
-        flat.dtype() == kInt32 ? flat.data<std::int32_t>()[i] : flat.data<std::int64_t>()[i];
-    reduced[static_cast<std::size_t>(normalized_axis(axis, input.rank()))] = true;
-  }
-  std::vector<std::int64_t> dims;
-  for (int axis = 0; axis < input.rank(); ++axis) {
-    if (!reduced[static_cast<std::size_t>(axis)]) {
-      dims.push_back(input.dim(axis));
-    } else if (keep_dims) {
-      dims.push_back(1);
-    }
-  }
-  return {PartialShape(std::move(dims))};
-}
-
 template <template <class> class R, class... Ts>
 const ReduceLoops& find_loops(TypeList<Ts...> types, DType dtype) {
   const ReduceLoops* loops = nullptr;

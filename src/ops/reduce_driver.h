@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "graph/shape_context.h"
 #include "ops/kernel.h"
 
 namespace hub {
@@ -41,6 +42,9 @@ struct ReduceAxes {
 // From the op's axes in input `axes_input`. Errors: INVALID_ARGUMENT for an axis out of
 // range or given twice.
 ReduceAxes reduce_axes(const KernelContext& context, const Shape& input, int axes_input);
+
+// The shape of input 0 reduced over the axes in input 1, as the attribute keep_dims says.
+Shapes reduction_shape(ShapeContext& c);
 
 // The sum's loops; of any number type.
 const ReduceLoops& sum_loops(DType dtype);

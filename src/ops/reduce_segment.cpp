@@ -19,19 +19,6 @@ Shapes segment_shape(ShapeContext& c) {
   return {with_first_dim(-1, data)};
 }
 
-Shapes unsorted_segment_shape(ShapeContext& c) {
-  const PartialShape& data = c.input(0);
-  const PartialShape& ids = c.input(1);
-  const std::int64_t count = dim_from_input(c, 2);
-  if (!ids.has_rank() || !data.has_rank()) return {PartialShape{}};
-  if (ids.rank() > data.rank()) {
-    throw invalid_argument("The data's shape must start with that of the ids. Details: ", data,
-                           " and ", ids, ".");
-  }
-  sub_shape(data, 0, ids.rank()).merge_with(ids);
-  return {concatenate(PartialShape{count}, sub_shape(data, ids.rank(), data.rank()))};
-}
-
 enum class Reduction { kSum, kMean, kProd, kMax, kMin };
 
 // Mean and order need the sign; sums and products do not.

@@ -64,4 +64,17 @@ std::int64_t dim_from_input(ShapeContext& c, int input) {
   return *value;
 }
 
+Shapes unsorted_segment_shape(ShapeContext& c) {
+  const PartialShape& data = c.input(0);
+  const PartialShape& ids = c.input(1);
+  const std::int64_t count = dim_from_input(c, 2);
+  if (!ids.has_rank() || !data.has_rank()) return {PartialShape{}};
+  if (ids.rank() > data.rank()) {
+    throw invalid_argument("The data's shape must start with that of the ids. Details: ", data,
+                           " and ", ids, ".");
+  }
+  sub_shape(data, 0, ids.rank()).merge_with(ids);
+  return {concatenate(PartialShape{count}, sub_shape(data, ids.rank(), data.rank()))};
+}
+
 }  // namespace hub

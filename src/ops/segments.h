@@ -25,5 +25,7 @@ std::int64_t segment_count(std::string_view op, const Tensor& tensor, std::strin
 PartialShape with_first_dim(std::int64_t first, const PartialShape& data);
 // The first dimension that a scalar input says, -1 if not known.
 std::int64_t dim_from_input(ShapeContext& c, int input);
+// Inputs data, ids, number of segments: a row for each segment, of what the ids leave of the data.
+Shapes unsorted_segment_shape(ShapeContext& c);
 
 }  // namespace hub

@@ -1,4 +1,4 @@
-// Numbers to text (AsString) and bytes to numbers (DecodeRaw).
+// Numbers to text (AsString), bytes to numbers (DecodeRaw, DecodePaddedRaw), JSON to records.
 
 #include <algorithm>
 #include <cinttypes>
@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "format/example.h"
 #include "graph/op.h"
 #include "graph/shape_rules.h"
 #include "ops/kernel.h"
@@ -177,6 +178,60 @@ class DecodeRawKernel final : public Kernel {
   bool little_endian_;
 };
 
+// Bytes past the fixed length are dropped, missing ones are zero.
+class DecodePaddedRawKernel final : public Kernel {
+ public:
+  explicit DecodePaddedRawKernel(const KernelInit& init)
+      : dtype_(init.attr<DType>("out_type")), little_endian_(init.attr<bool>("little_endian")) {}
+
+  void compute(KernelContext& context) const override {
+    const Tensor& input = context.input(0);
+    const std::int64_t length = integer_scalar(context, 1, "fixed_length");
+    const auto size = static_cast<std::int64_t>(dtype_size(dtype_));
+    if (length <= 0 || length % size != 0) {
+      throw invalid_argument(
+          "DecodePaddedRaw: the fixed length must be positive, and a multiple of the dtype's size. "
+          "Details: ",
+          length, " bytes for ", dtype_, ".");
+    }
+    Tensor& result = context.output(0, input.shape().with_inserted(input.rank(), length / size));
+    auto* to = static_cast<std::byte*>(result.mutable_raw_data());
+    for (const std::string& text : input.values<std::string>()) {
+      const std::size_t count = std::min(text.size(), static_cast<std::size_t>(length));
+      if (count > 0) std::memcpy(to, text.data(), count);
+      std::fill(to + count, to + length, std::byte{0});
+      to += length;
+    }
+    if (!little_endian_) swap_bytes(result);
+  }
+
+ private:
+  DType dtype_;
+  bool little_endian_;
+};
+
+Shapes decode_padded_raw_shape(ShapeContext& c) {
+  const auto length = c.input_as_int(1);
+  const auto size = static_cast<std::int64_t>(dtype_size(c.attr<DType>("out_type")));
+  const std::int64_t width = length && *length > 0 ? *length / size : -1;
+  c.with_rank(1, 0);
+  return {concatenate(c.input(0), PartialShape{width})};
+}
+
+void decode_json_example(KernelContext& context) {
+  const Tensor& input = context.input(0);
+  std::string* result = context.output(0, input.shape()).mutable_data<std::string>();
+  for (const std::string& text : input.values<std::string>()) {
+    std::optional<std::string> bytes = example_from_json(text);
+    if (!bytes) {
+      throw invalid_argument(
+          "DecodeJSONExample: the text must be an Example record as JSON. Details: \"",
+          printable(text), "\".");
+    }
+    *result++ = std::move(*bytes);
+  }
+}
+
 Shapes decode_raw_shape(ShapeContext& c) { return {concatenate(c.input(0), PartialShape{-1})}; }
 
 constexpr OpDef kOps[] = {
@@ -200,6 +255,20 @@ constexpr OpDef kOps[] = {
      .shape = decode_raw_shape,
      .kernel = make_kernel<DecodeRawKernel>,
      .differentiable = Differentiable::kNone},
+    {.name = "DecodePaddedRaw",
+     .inputs = "input_bytes: string, fixed_length: int32",
+     .outputs = "output: out_type",
+     .attrs = "out_type: {half, float, double, int32, uint16, uint8, int16, int8, int64, "
+              "bfloat16}; little_endian: bool = true",
+     .shape = decode_padded_raw_shape,
+     .kernel = make_kernel<DecodePaddedRawKernel>,
+     .differentiable = Differentiable::kNone},
+    {.name = "DecodeJSONExample",
+     .inputs = "json_examples: string",
+     .outputs = "binary_examples: string",
+     .shape = unchanged_shape,
+     .kernel = kernel_function<decode_json_example>,
+     .differentiable = Differentiable::kRefused},
 };
 
 }  // namespace
