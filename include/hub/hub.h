@@ -6,4 +6,5 @@
 #include "hub/graph.h"
 #include "hub/module.h"
 #include "hub/ops.h"
+#include "hub/session.h"
 #include "hub/tensor.h"

@@ -45,6 +45,12 @@ Engine::Engine(const GraphData& graph, EngineOptions options)
 
 Engine::~Engine() = default;
 
+void Engine::forget_plans() {
+  std::map<PlanKey, std::shared_ptr<const Plan>> old;
+  const std::lock_guard lock(state_->mutex);
+  old.swap(state_->plans);
+}
+
 ResourceManager& Engine::resources() { return state_->resources; }
 std::size_t Engine::peak_bytes() const { return state_->buffers.peak_bytes(); }
 

@@ -90,6 +90,10 @@ class Engine {
   // Invalid where it has no value.
   Tensor variable(int node) const;
 
+  // Forgets all plans: a node that they were made of has changed. State stays; runs that are
+  // under way end as they began.
+  void forget_plans();
+
   const GraphData& graph() const { return graph_; }
   ResourceManager& resources();
   std::size_t peak_bytes() const;
