@@ -3,19 +3,18 @@
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
 # The families of recorded cases that this library claims to run.
-set(TF1HUB_REPLAYED_FAMILIES math reduce linalg array state random control tables sparse text)
-
-# Modules of tests/data/zoo that wait for ops of pictures.
-set(TF1HUB_UNREPLAYED_MODULES biggan delf image_augmentation ssd_detector style_transfer)
+set(TF1HUB_REPLAYED_FAMILIES math reduce linalg array state random image control tables sparse
+    text)
 
 # Models from the wild (other people's, not in the repository) that this library claims to run.
 set(TF1HUB_REPLAYED_MODELS
     checkpoint/t2t_transformer
-    frozen/mobilenet_v1_025_128
+    frozen/mobilenet_v1_025_128 frozen/mtcnn
     hub/cosmicrim_likelihood hub/dhod_likelihood hub/half_plus_two_v1 hub/v1_mini hub/v1_mini_train
     hub/vae3dshapes_model hub/vae3dshapes_representation hub_graph_only
     saved_model_v1/counter saved_model_v1/half_plus_two saved_model_v1/iris
     saved_model_v1/mnist_pbtxt saved_model_v1/mnist_tensorflow_1_13
+    saved_model_v1/tfx_taxi
     saved_model_v2/cppflow)
 
 # tf1hub_add_replay(NAME PATH...): every unit passes, or stands in known_exceptions.json.
@@ -37,9 +36,7 @@ file(GLOB modules RELATIVE "${CMAKE_SOURCE_DIR}/tests/data/zoo" "${CMAKE_SOURCE_
 set(module_paths "")
 foreach(golden IN LISTS modules)
   get_filename_component(module "${golden}" DIRECTORY)
-  if(NOT module IN_LIST TF1HUB_UNREPLAYED_MODULES)
-    list(APPEND module_paths "${CMAKE_SOURCE_DIR}/tests/data/zoo/${module}")
-  endif()
+  list(APPEND module_paths "${CMAKE_SOURCE_DIR}/tests/data/zoo/${module}")
 endforeach()
 tf1hub_add_replay(zoo ${module_paths})
 

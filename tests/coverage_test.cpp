@@ -20,7 +20,8 @@ namespace hub {
 namespace {
 
 // Ops that TensorFlow 2.15's registry does not have, and where they come from.
-const std::map<std::string, std::string, std::less<>> kNotInRegistry = {};
+const std::map<std::string, std::string, std::less<>> kNotInRegistry = {
+    {"BucketizeWithInputBoundaries", "tf.contrib"}};
 
 std::string path_of(std::string_view name) { return cat(TF1HUB_TEST_DATA_DIR, "/", name); }
 

@@ -32,7 +32,20 @@ OpFamily control_value_ops();
 OpFamily fake_quant_ops();
 OpFamily file_ops();
 OpFamily hash_bucket_ops();
-OpFamily image_ops();
+OpFamily image_boxes_ops();
+OpFamily image_color_ops();
+OpFamily image_crop_ops();
+OpFamily image_decode_ops();
+OpFamily image_encode_ops();
+OpFamily image_glimpse_ops();
+OpFamily image_resize_area_ops();
+OpFamily image_resize_bicubic_ops();
+OpFamily image_resize_bilinear_ops();
+OpFamily image_resize_nearest_ops();
+OpFamily image_scale_translate_ops();
+OpFamily image_suppression_ops();
+OpFamily image_suppression_combined_ops();
+OpFamily image_transform_ops();
 OpFamily linalg_band_ops();
 OpFamily linalg_diag_ops();
 OpFamily linalg_einsum_ops();
@@ -160,7 +173,20 @@ const OpRegistry& builtin_ops() {
         fake_quant_ops(),
         file_ops(),
         hash_bucket_ops(),
-        image_ops(),
+        image_boxes_ops(),
+        image_color_ops(),
+        image_crop_ops(),
+        image_decode_ops(),
+        image_encode_ops(),
+        image_glimpse_ops(),
+        image_resize_area_ops(),
+        image_resize_bicubic_ops(),
+        image_resize_bilinear_ops(),
+        image_resize_nearest_ops(),
+        image_scale_translate_ops(),
+        image_suppression_ops(),
+        image_suppression_combined_ops(),
+        image_transform_ops(),
         linalg_band_ops(),
         linalg_diag_ops(),
         linalg_einsum_ops(),

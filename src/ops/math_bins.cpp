@@ -11,6 +11,40 @@
 namespace hub {
 namespace {
 
+// The number of boundaries at or below each value: a number on a boundary belongs to the bucket
+// above.
+template <class T>
+void find_buckets(KernelContext& c, const T* values, std::span<const float> boundaries,
+                  std::int32_t* buckets) {
+  using Common = std::common_type_t<T, float>;
+  c.parallel_for(c.input(0).num_elements(), 10, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const auto value = static_cast<Common>(values[i]);
+      const auto above = std::upper_bound(boundaries.begin(), boundaries.end(), value);
+      buckets[i] = static_cast<std::int32_t>(above - boundaries.begin());
+    }
+  });
+}
+
+using BucketizedTypes = TypeList<std::int32_t, std::int64_t, float, double>;
+
+void check_sorted(const KernelContext& c, std::span<const float> boundaries) {
+  if (!std::ranges::is_sorted(boundaries)) {
+    throw invalid_argument(c.node().op_name,
+                           ": the boundaries must be sorted. Details: ", join(boundaries), ".");
+  }
+}
+
+// tf.contrib's: the boundaries are an input of any shape.
+void compute_input_boundaries(KernelContext& c) {
+  const Tensor& x = c.input(0);
+  const auto boundaries = c.input(1).values<float>();
+  check_sorted(c, boundaries);
+  auto* buckets = c.output(0, x.shape()).mutable_data<std::int32_t>();
+  dispatch(BucketizedTypes{}, x.dtype(),
+           [&]<class T>() { find_buckets(c, x.data<T>(), boundaries, buckets); });
+}
+
 class BucketizeKernel final : public Kernel {
  public:
   explicit BucketizeKernel(const KernelInit& init)
@@ -21,21 +55,11 @@ class BucketizeKernel final : public Kernel {
     }
   }
 
-  // A number on a boundary belongs to the bucket above.
   void compute(KernelContext& c) const override {
     const Tensor& x = c.input(0);
     auto* buckets = c.output(0, x.shape()).mutable_data<std::int32_t>();
-    dispatch(TypeList<std::int32_t, std::int64_t, float, double>{}, x.dtype(), [&]<class T>() {
-      using Common = std::common_type_t<T, float>;
-      const T* values = x.data<T>();
-      c.parallel_for(x.num_elements(), 10, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-          const auto value = static_cast<Common>(values[i]);
-          const auto above = std::upper_bound(boundaries_.begin(), boundaries_.end(), value);
-          buckets[i] = static_cast<std::int32_t>(above - boundaries_.begin());
-        }
-      });
-    });
+    dispatch(BucketizedTypes{}, x.dtype(),
+             [&]<class T>() { find_buckets<T>(c, x.data<T>(), boundaries_, buckets); });
   }
 
  private:
@@ -151,6 +175,13 @@ constexpr OpDef kOps[] = {
      .attrs = "T: {int32, int64, float, double}; boundaries: list(float)",
      .shape = unchanged_shape,
      .kernel = make_kernel<BucketizeKernel>,
+     .differentiable = Differentiable::kRefused},
+    {.name = "BucketizeWithInputBoundaries",
+     .inputs = "input: T, boundaries: float",
+     .outputs = "output: int32",
+     .attrs = "T: {int32, int64, float, double}",
+     .shape = unchanged_shape,
+     .kernel = kernel_function<compute_input_boundaries>,
      .differentiable = Differentiable::kRefused},
     {.name = "HistogramFixedWidth",
      .inputs = "values: T, value_range: T, nbins: int32",

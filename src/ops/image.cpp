@@ -1,7 +1,0 @@
-#include "graph/op.h"
-
-namespace hub {
-
-OpFamily image_ops() { return {}; }
-
-}  // namespace hub

@@ -1,0 +1,149 @@
+// ResizeArea: a pixel of the result is the mean of the rectangle that it covers.
+
+#include <algorithm>
+
+#include "ops/image_resize.h"
+
+namespace hub {
+namespace {
+
+// The pixels [begin, end) of the original that one of the result covers, the first and the
+// last of them in part.
+struct Span {
+  std::int64_t begin;
+  std::int64_t end;
+  float from;  // where the span begins and ends, exactly
+  float to;
+};
+
+Span span_of(std::int64_t i, float scale) {
+  const float from = static_cast<float>(i) * scale;
+  const float to = static_cast<float>(i + 1) * scale;
+  return {static_cast<std::int64_t>(std::floor(from)), static_cast<std::int64_t>(std::ceil(to)),
+          from, to};
+}
+
+// How much of pixel `i` the span covers.
+float covered(const Span& span, std::int64_t i, float scale) {
+  const auto begin = static_cast<float>(i);
+  const auto end = static_cast<float>(i + 1);
+  if (begin < span.from) return end > span.to ? scale : end - span.from;
+  return end > span.to ? span.to - begin : 1.0F;
+}
+
+// A span of columns, with places and shares ready for use.
+struct Columns {
+  std::int64_t begin;
+  std::int64_t end;
+  float first_share;
+  float last_share;
+};
+
+struct WeightedRow {
+  std::int64_t row;
+  float share;
+};
+
+class AreaKernel final : public Kernel {
+ public:
+  explicit AreaKernel(const KernelInit& init) : rule_(init) {}
+
+  void compute(KernelContext& c) const override {
+    const Resize size = Resize::forward(c, rule_);
+    const Tensor& images = c.input(0);
+    Tensor& result = c.output(0, size.resized_shape());
+    if (result.num_elements() == 0) return;
+    dispatch(PictureTypes{}, images.dtype(), [&]<class T>() {
+      const T* from = images.data<T>();
+      float* to = result.mutable_data<float>();
+      switch (size.channels) {
+        case 1: return resize<T, 1>(c, size, from, to);
+        case 3: return resize<T, 3>(c, size, from, to);
+        default: return resize<T, 0>(c, size, from, to);
+      }
+    });
+  }
+
+ private:
+  static std::vector<Columns> all_columns(const Resize& size) {
+    std::vector<Columns> result(static_cast<std::size_t>(size.out.width));
+    for (std::int64_t x = 0; x < size.out.width; ++x) {
+      const Span span = span_of(x, size.width_scale);
+      result[static_cast<std::size_t>(x)] = {span.begin, span.end,
+                                             covered(span, span.begin, size.width_scale),
+                                             covered(span, span.end - 1, size.width_scale)};
+    }
+    return result;
+  }
+
+  // kChannels: how many there are, 0 for any other number.
+  template <class T, std::int64_t kChannels>
+  static void resize(KernelContext& c, const Resize& size, const T* images, float* result) {
+    const std::vector<Columns> columns = all_columns(size);
+    const std::int64_t out_row = size.out.width * size.channels;
+    const double covers = static_cast<double>(size.height_scale + 1) *
+                          static_cast<double>(size.in.width + size.out.width);
+    c.parallel_for(size.batch * size.out.height, covers * static_cast<double>(size.channels),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     std::vector<WeightedRow> rows;
+                     for (std::int64_t row = begin; row < end; ++row) {
+                       const Span span = span_of(row % size.out.height, size.height_scale);
+                       rows.clear();
+                       for (std::int64_t y = span.begin; y < span.end; ++y) {
+                         rows.push_back({std::clamp<std::int64_t>(y, 0, size.in.height - 1),
+                                         covered(span, y, size.height_scale)});
+                       }
+                       const T* image = images + row / size.out.height * size.in.height *
+                                                     size.in.width * size.channels;
+                       resize_row<T, kChannels>(size, image, rows, columns, result + row * out_row);
+                     }
+                   });
+  }
+
+  template <class T, std::int64_t kChannels>
+  static void resize_row(const Resize& size, const T* image, const std::vector<WeightedRow>& rows,
+                         const std::vector<Columns>& columns, float* out) {
+    const std::int64_t channels = kChannels == 0 ? size.channels : kChannels;
+    const auto scale =
+        static_cast<float>(1.0 / static_cast<double>(size.height_scale * size.width_scale));
+    const auto at = [&](std::int64_t x) {
+      return std::clamp<std::int64_t>(x, 0, size.in.width - 1) * channels;
+    };
+    for (const Columns& span : columns) {
+      for (std::int64_t k = 0; k < channels; ++k) {
+        float sum = 0;
+        for (const WeightedRow& row : rows) {
+          const T* pixels = image + row.row * size.in.width * channels + k;
+          float row_sum = static_cast<float>(pixels[at(span.begin)]) * span.first_share;
+          if (span.begin + 1 != span.end) {
+            for (std::int64_t x = span.begin + 1; x < span.end - 1; ++x) {
+              row_sum += static_cast<float>(pixels[at(x)]);
+            }
+            row_sum += static_cast<float>(pixels[at(span.end - 1)]) * span.last_share;
+          }
+          sum += row_sum * row.share;
+        }
+        *out++ = sum * scale;
+      }
+    }
+  }
+
+  ResizeRule rule_;
+};
+
+constexpr OpDef kOps[] = {
+    {.name = "ResizeArea",
+     .inputs = "images: T, size: int32",
+     .outputs = "resized_images: float",
+     .attrs = "T: {int8, uint8, int16, uint16, int32, int64, half, float, double, bfloat16}; "
+              "align_corners: bool = false",
+     .shape = resized_images_shape,
+     .kernel = make_kernel<AreaKernel>,
+     .differentiable = Differentiable::kRefused},
+};
+
+}  // namespace
+
+OpFamily image_resize_area_ops() { return kOps; }
+
+}  // namespace hub
