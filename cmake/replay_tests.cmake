@@ -4,13 +4,14 @@ find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
 # The families of recorded cases that this library claims to run.
 set(TF1HUB_REPLAYED_FAMILIES math reduce linalg array state random image control tables sparse
-    text)
+    text tftext)
 
 # Models from the wild (other people's, not in the repository) that this library claims to run.
 set(TF1HUB_REPLAYED_MODELS
     checkpoint/t2t_transformer
     frozen/mobilenet_v1_025_128 frozen/mtcnn
-    hub/cosmicrim_likelihood hub/dhod_likelihood hub/half_plus_two_v1 hub/v1_mini hub/v1_mini_train
+    hub/cosmicrim_likelihood hub/dhod_likelihood hub/half_plus_two_v1 hub/tftext_segmenter
+    hub/v1_mini hub/v1_mini_train
     hub/vae3dshapes_model hub/vae3dshapes_representation hub_graph_only
     saved_model_v1/counter saved_model_v1/half_plus_two saved_model_v1/iris
     saved_model_v1/mnist_pbtxt saved_model_v1/mnist_tensorflow_1_13

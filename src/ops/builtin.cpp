@@ -141,6 +141,10 @@ OpFamily text_regex_ops();
 OpFamily text_split_ops();
 OpFamily text_substr_ops();
 OpFamily text_unicode_ops();
+OpFamily tftext_normalize_ops();
+OpFamily tftext_sentencepiece_ops();
+OpFamily tftext_split_ops();
+OpFamily tftext_wordpiece_ops();
 OpFamily topk_ops();
 
 const OpRegistry& builtin_ops() {
@@ -282,6 +286,10 @@ const OpRegistry& builtin_ops() {
         text_split_ops(),
         text_substr_ops(),
         text_unicode_ops(),
+        tftext_normalize_ops(),
+        tftext_sentencepiece_ops(),
+        tftext_split_ops(),
+        tftext_wordpiece_ops(),
         topk_ops(),
     };
     return OpRegistry(families);

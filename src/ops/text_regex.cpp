@@ -1,41 +1,14 @@
 // Regular expressions, which are RE2's (syntax and leftmost-first matching).
 
-#include <re2/re2.h>
-
-#include <memory>
-#include <mutex>
-
 #include "graph/op.h"
 #include "graph/shape_rules.h"
 #include "ops/kernel.h"
+#include "ops/regex.h"
 
 namespace hub {
 namespace {
 
 constexpr double kMatchCostNs = 400;
-
-std::shared_ptr<const re2::RE2> compile(const std::string& pattern, std::string_view op) {
-  auto regex = std::make_shared<const re2::RE2>(pattern, re2::RE2::Quiet);
-  if (!regex->ok()) {
-    throw invalid_argument(op, ": the pattern is no regular expression. Details: \"",
-                           printable(pattern), "\": ", regex->error(), ".");
-  }
-  return regex;
-}
-
-// The pattern that a node used last, compiled: it is a tensor, but nearly always the same.
-class PatternCache {
- public:
-  std::shared_ptr<const re2::RE2> find(const std::string& pattern, std::string_view op) const {
-    const std::lock_guard lock(mutex_);
-    if (regex_ == nullptr || regex_->pattern() != pattern) regex_ = compile(pattern, op);
-    return regex_;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  mutable std::shared_ptr<const re2::RE2> regex_;
-};
 
 const std::string& scalar_string(KernelContext& context, int input, std::string_view what) {
   const Tensor& tensor = context.input(input);
