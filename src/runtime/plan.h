@@ -13,6 +13,7 @@
 
 #include "graph/graph_data.h"
 #include "ops/kernel.h"
+#include "runtime/reference_lock.h"
 
 namespace hub {
 
@@ -75,6 +76,10 @@ class Plan {
   void check_feeds(std::span<const Tensor> feeds) const;
 
   const std::vector<PlanNode>& nodes() const { return nodes_; }
+  ReferenceUse reference_use() const {
+    if (!has_refs_) return ReferenceUse::kNone;
+    return writes_refs_ ? ReferenceUse::kWrite : ReferenceUse::kRead;
+  }
 
  private:
   friend class Planner;
@@ -97,6 +102,7 @@ class Plan {
   std::vector<int> fetch_slots_;
   bool has_frames_ = false;  // v1 control flow
   bool has_refs_ = false;
+  bool writes_refs_ = false;
 
   // Only where has_frames_: edges by source node, feed and constant consumers.
   std::vector<std::vector<PlanEdge>> edges_;

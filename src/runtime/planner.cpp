@@ -295,8 +295,9 @@ class Planner {
       if (node.op == nullptr) plan_writes_variables_ |= takes_state(node);
       if (node.op == nullptr || node.op->def().reads_variables_only) continue;
       if (node.op->def().stateful && takes_state(node)) plan_writes_variables_ = true;
-      for (const ArgDef& arg : node.op->schema().inputs) plan_writes_variables_ |= arg.is_ref;
+      for (const ArgDef& arg : node.op->schema().inputs) plan_.writes_refs_ |= arg.is_ref;
     }
+    plan_writes_variables_ |= plan_.writes_refs_;
   }
 
   bool takes_state(const Node& node) const {

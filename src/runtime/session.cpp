@@ -6,6 +6,7 @@
 #include "base/thread_pool.h"
 #include "runtime/functions.h"
 #include "runtime/plan.h"
+#include "runtime/reference_lock.h"
 
 namespace hub {
 namespace {
@@ -32,6 +33,7 @@ struct Engine::State {
   ResourceManager resources;
   BufferPool buffers;
   FunctionRuntime functions;
+  ReferenceLock references;
   std::mutex mutex;
   std::map<PlanKey, std::shared_ptr<const Plan>> plans;
 };
@@ -128,6 +130,7 @@ void PreparedRun::run(std::span<Tensor> feeds, std::span<Tensor> fetches,
   if (state_->options.log) step.log = &state_->options.log;
   if (options.timeout) step.deadline = std::chrono::steady_clock::now() + *options.timeout;
 
+  const ReferenceLock::Guard references(state_->references, plan_->reference_use(), step);
   const FlushDenormals flush;
   if (options.profile == nullptr) return plan_->run(step, feeds, fetches);
   Plan::Profile profile;

@@ -55,8 +55,9 @@ struct EngineFeed {
 class Plan;
 class PreparedRun;
 
-// Any number of threads may call `run`. The graph must outlive the engine; adding nodes
-// between runs is fine (plans are keyed by what is asked), adding while one runs is not.
+// Any number of threads may call `run`; a run that writes reference variables waits until it is
+// alone among those that touch them. The graph must outlive the engine; adding nodes between runs
+// is fine (plans are keyed by what is asked), adding while one runs is not.
 class Engine {
  public:
   explicit Engine(const GraphData& graph, EngineOptions options = {});
