@@ -340,12 +340,42 @@ class LoopBuilder {
     if (source == ControlFlow::kMerge) {
       condition_nodes_ = needed;
     } else {
-      for (const int node : needed) {  // computed in both parts: only what has no effect may be
+      for (const int node : needed) {
         const Op* op = graph_.node(node).op;
-        if (condition_nodes_.contains(node) && (op == nullptr || op->def().stateful)) return false;
+        if (op != nullptr && !op->def().stateful) continue;
+        // Computed in both parts, or once more than the body: not with an effect.
+        if (condition_nodes_.contains(node) || !is_guarded(node)) return false;
       }
     }
     return copy_in_order(loop, needed, part, copies);
+  }
+
+  // Whether the node is dead in the last iteration, where the condition is false: it depends on
+  // the live side of a loop's Switch. A control edge from a Switch, which itself runs, is none.
+  bool is_guarded(int node) {
+    if (guarded_.empty()) find_guarded();
+    return guarded_.contains(node);
+  }
+
+  void find_guarded() {
+    for (const int index : frame_.nodes) {  // in topological order
+      const Node& node = graph_.node(index);
+      const auto from_guarded = [&](OutputId input) {
+        return by_switch_.contains(input.node) ? input.index == 1 : guarded_.contains(input.node);
+      };
+      const auto after_guarded = [&](int control) {
+        return !by_switch_.contains(control) && guarded_.contains(control);
+      };
+      bool guarded = false;
+      switch (kind(graph_, index)) {
+        case ControlFlow::kControlTrigger: break;
+        case ControlFlow::kMerge: guarded = std::ranges::all_of(node.inputs, from_guarded); break;
+        default:
+          guarded = std::ranges::any_of(node.inputs, from_guarded) ||
+                    std::ranges::any_of(node.control_inputs, after_guarded);
+      }
+      if (guarded) guarded_.insert(index);
+    }
   }
 
   bool copy_in_order(const Loop& loop, const std::set<int>& needed, FunctionBody& part,
@@ -380,6 +410,7 @@ class LoopBuilder {
   std::map<int, int> by_merge_;         // -> variable
   std::map<int, int> by_switch_;
   std::set<int> condition_nodes_;
+  std::set<int> guarded_;
 };
 
 }  // namespace

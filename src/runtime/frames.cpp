@@ -262,10 +262,10 @@ class FramesExecutor {
     const Tensor& value = selector.tensor;
     Token data = take(it, begin);
     std::int64_t branch = 0;
-    if (value.dtype() == DType::kBool && value.num_elements() == 1) {
+    if (value.dtype() == DType::kBool && value.shape().rank() == 0) {
       branch = value.scalar<bool>() ? 1 : 0;
     } else if (value.dtype() == DType::kInt32 &&
-               value.num_elements() == 1) {  // _SwitchN: out of range takes the last
+               value.shape().rank() == 0) {  // _SwitchN: out of range takes the last
       const std::int64_t index = value.scalar<std::int32_t>();
       branch = index < 0 || index >= plan_node.num_outputs ? plan_node.num_outputs - 1 : index;
     } else {

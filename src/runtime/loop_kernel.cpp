@@ -40,7 +40,7 @@ void LoopKernel::compute(KernelContext& context) const {
     std::ranges::copy(values, inputs.begin());
     condition_->run(context.step(), inputs, condition);
     for (Tensor& input : inputs) input = Tensor();
-    if (condition[0].dtype() != DType::kBool || condition[0].num_elements() != 1) {
+    if (condition[0].dtype() != DType::kBool || condition[0].shape().rank() != 0) {
       throw invalid_argument("A loop's condition must be a bool scalar. Details: it is ",
                              condition[0], ".");
     }
