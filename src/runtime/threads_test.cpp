@@ -139,12 +139,13 @@ class Shared {
     OutputId y = x_;
     for (int i = 0; i < 6; ++i) y = graph_.add(i % 2 == 0 ? "Neg" : "Square", {y});
     y = graph_.add("Sqrt", {graph_.add("Sqrt", {graph_.add("Sqrt", {y})})});
-    const auto feeds = [x = x_](int seed) {
-      return std::vector<EngineFeed>{{x, filled({1 + seed % 300}, static_cast<float>(seed % 5))}};
+    // Some are large enough for several threads inside of an op.
+    const auto size = [](int seed) { return 1 + seed % 300 * (seed % 16 == 0 ? 1000 : 1); };
+    const auto feeds = [x = x_, size](int seed) {
+      return std::vector<EngineFeed>{{x, filled({size(seed)}, static_cast<float>(seed % 5))}};
     };
-    add_fetch(y, feeds, [](const Tensor& result, int seed) {
-      return result.num_elements() == 1 + seed % 300 &&
-             all_equal(result, static_cast<float>(seed % 5));
+    add_fetch(y, feeds, [size](const Tensor& result, int seed) {
+      return result.num_elements() == size(seed) && all_equal(result, static_cast<float>(seed % 5));
     });
     // A fed tensor cuts the plan: another plan of the same nodes.
     jobs_.push_back([=, x = x_](Engine& engine, int seed) {
