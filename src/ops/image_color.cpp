@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "ops/image_size.h"
-#include "ops/lanes.h"
 #include "ops/wide.h"
 
 namespace hub {

@@ -6,7 +6,6 @@
 
 #include "ops/image_codec.h"
 #include "ops/image_size.h"
-#include "ops/lanes.h"
 
 namespace hub {
 namespace {

@@ -6,7 +6,6 @@
 
 #include "ops/elements.h"
 #include "ops/image_resize.h"
-#include "ops/lanes.h"
 
 namespace hub {
 namespace {
@@ -81,7 +80,7 @@ void mix_rows(const T* image, std::int64_t row_size, const Taps& y, float* out) 
   const T* r2 = image + y.index[2] * row_size;
   const T* r3 = image + y.index[3] * row_size;
   const float w0 = y.weight[0], w1 = y.weight[1], w2 = y.weight[2], w3 = y.weight[3];
-  for_lanes(row_size, [=](std::int64_t i) {
+  for_pixels<T>(row_size, [=](std::int64_t i) {
     out[i] = static_cast<float>(r0[i]) * w0 + static_cast<float>(r1[i]) * w1 +
              static_cast<float>(r2[i]) * w2 + static_cast<float>(r3[i]) * w3;
   });

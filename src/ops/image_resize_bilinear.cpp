@@ -5,7 +5,6 @@
 
 #include "ops/elements.h"
 #include "ops/image_resize.h"
-#include "ops/lanes.h"
 
 namespace hub {
 namespace {
@@ -90,7 +89,7 @@ void mix_columns(const T* row, std::int64_t in_width, const std::vector<Between>
     if (channels < 8) {
       for (std::int64_t k = 0; k < channels; ++k) one(k);
     } else {
-      for_lanes<8>(channels, one);
+      for_pixels<T, 8>(channels, one);
     }
   }
 }

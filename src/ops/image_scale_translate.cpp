@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "ops/image_resize.h"
-#include "ops/lanes.h"
 
 namespace hub {
 namespace {
@@ -213,7 +212,8 @@ void gather(KernelContext& c, const T* images, const Shape& from, const Spans& y
       for (std::int64_t k = 0; k < ys.count(y, from.dim(1)); ++k, source += in_row) {
         const float weight = ys.weights_of(y)[k];
         float* to = sums.data();
-        for_lanes(in_row, [=](std::int64_t i) { to[i] += weight * static_cast<float>(source[i]); });
+        for_pixels<T>(in_row,
+                      [=](std::int64_t i) { to[i] += weight * static_cast<float>(source[i]); });
       }
       float* out = result.mutable_data<float>() + row * width * channels;
       for (std::int64_t x = 0; x < width; ++x, out += channels) {

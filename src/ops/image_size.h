@@ -7,6 +7,7 @@
 
 #include "graph/shape_rules.h"
 #include "ops/kernel.h"
+#include "ops/lanes.h"
 #include "tensor/dispatch.h"
 
 namespace hub {
@@ -22,6 +23,16 @@ Shapes sized_images_shape(ShapeContext& c, std::int64_t batch, int size_input,
 Shapes resized_images_shape(ShapeContext& c);
 // The shape of input 1.
 Shapes original_images_shape(ShapeContext& c);
+
+// Calls body(i) for i in [0, count), in groups where reading a T vectorises.
+template <class T, std::int64_t kLanes = 32, class Body>
+inline void for_pixels(std::int64_t count, Body&& body) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    for_lanes<kLanes>(count, body);
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) body(i);
+  }
+}
 
 struct ImageSize {
   std::int64_t height;
