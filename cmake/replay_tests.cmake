@@ -3,20 +3,20 @@
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
 # The families of recorded cases that this library claims to run.
-set(TF1HUB_REPLAYED_FAMILIES math reduce linalg array state random image control tables sparse
+set(TF1HUB_REPLAYED_FAMILIES math reduce linalg array state random image audio control tables sparse
     text tftext)
 
 # Models from the wild (other people's, not in the repository) that this library claims to run.
 set(TF1HUB_REPLAYED_MODELS
     checkpoint/t2t_transformer
-    frozen/mobilenet_v1_025_128 frozen/mtcnn
+    frozen/keyword_spotting frozen/mobilenet_v1_025_128 frozen/mtcnn
     hub/cosmicrim_likelihood hub/dhod_likelihood hub/half_plus_two_v1 hub/tftext_segmenter
     hub/v1_mini hub/v1_mini_train
     hub/vae3dshapes_model hub/vae3dshapes_representation hub_graph_only
     saved_model_v1/counter saved_model_v1/half_plus_two saved_model_v1/iris
     saved_model_v1/mnist_pbtxt saved_model_v1/mnist_tensorflow_1_13
     saved_model_v1/tfx_taxi
-    saved_model_v2/cppflow)
+    saved_model_v2/basic_pitch saved_model_v2/cppflow)
 
 # tf1hub_add_replay(NAME PATH...): every unit passes, or stands in known_exceptions.json.
 function(tf1hub_add_replay name)

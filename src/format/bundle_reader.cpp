@@ -1,33 +1,18 @@
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <complex>
-#include <mutex>
 
 #include "base/checked.h"
 #include "base/errors.h"
+#include "format/bundle_items.h"
 #include "format/bundle_values.h"
+#include "format/checkpoint_v1.h"
 #include "format/crc32c.h"
 #include "format/proto_convert.h"
 #include "format/table.h"
 #include "tensor/buffers.h"
 
 namespace hub {
-
-struct BundleReader::Item {
-  std::string key;
-  BundleEntry entry;
-  // Set once the checksum was found right. Not part of the item's value.
-  mutable std::atomic<bool> verified = false;
-
-  Item(std::string k, BundleEntry e) : key(std::move(k)), entry(std::move(e)) {}
-  Item(Item&& other) noexcept : key(std::move(other.key)), entry(std::move(other.entry)) {}
-};
-
-struct BundleReader::Shard {
-  std::once_flag opened;
-  std::shared_ptr<const MappedFile> file;
-};
 
 namespace {
 
@@ -57,9 +42,18 @@ std::string bundle_data_path(std::string_view prefix, int shard, int num_shards)
   return cat(prefix, ".data-", five_digits(shard), "-of-", five_digits(num_shards));
 }
 
-BundleReader::BundleReader(std::string prefix, Checksums checksums)
+BundleReader::BundleReader(std::string prefix, Checksums checksums, CheckpointVersion version)
     : prefix_(std::move(prefix)), checksums_(checksums) {
   const std::string path = bundle_index_path(prefix_);
+  if (version == CheckpointVersion::kV1 || !path_exists(path)) tables_ = matching_files(prefix_);
+  if (!tables_.empty()) {
+    read_tables();
+    return;
+  }
+  if (version == CheckpointVersion::kV1) {
+    throw not_found("No checkpoint's file matches. Details: the pattern is \"", printable(prefix_),
+                    "\".");
+  }
   const auto index = MappedFile::open(path);
   with_context([&] { read_index(index->bytes(), path); }, [&] { return cat("in ", path); });
 }
@@ -87,6 +81,10 @@ void BundleReader::read_index(std::string_view bytes, std::string_view place) {
     with_context([&] { read_entry(key, value); }, [&] { return key_context(key); });
   });
   if (!has_header_) throw data_loss("A bundle must have a header.");
+  list_keys();
+}
+
+void BundleReader::list_keys() {
   for (const Item& item : items_) {
     if (!is_slice_key(item.key)) keys_.push_back(item.key);
   }
@@ -95,13 +93,7 @@ void BundleReader::read_index(std::string_view bytes, std::string_view place) {
 void BundleReader::read_header(std::string_view value) {
   pb::BundleHeaderProto header;
   parse_binary(header, value, "BundleHeaderProto", "the index");
-  const pb::VersionDef& version = header.version();
-  if (version.producer() < 0 || version.min_consumer() > kBundleVersion ||
-      std::ranges::count(version.bad_consumers(), kBundleVersion) > 0) {
-    throw invalid_argument("The bundle's version must be one for readers of version ",
-                           kBundleVersion, ". Details: producer ", version.producer(),
-                           ", min_consumer ", version.min_consumer(), ".");
-  }
+  check_bundle_version(header.version());
   if (header.endianness() != pb::BundleHeaderProto::LITTLE &&
       header.endianness() != pb::BundleHeaderProto::BIG) {
     throw data_loss("A bundle must be little or big endian. Details: got the number ",
@@ -142,7 +134,7 @@ const BundleReader::Item* BundleReader::find_item(std::string_view key) const {
 const BundleReader::Item& BundleReader::item(std::string_view key) const {
   if (const Item* found = find_item(key)) return *found;
   throw not_found("Key ", printable(key), " not found in checkpoint")
-      .add_context(cat("in ", bundle_index_path(prefix_)));
+      .add_context(cat("in ", tables_.empty() ? bundle_index_path(prefix_) : prefix_));
 }
 
 const BundleEntry* BundleReader::find(std::string_view key) const {
@@ -155,7 +147,8 @@ const BundleEntry& BundleReader::entry(std::string_view key) const { return item
 std::shared_ptr<const MappedFile> BundleReader::shard(int index) const {
   Shard& shard = shards_[static_cast<std::size_t>(index)];
   std::call_once(shard.opened, [&] {
-    shard.file = MappedFile::open(bundle_data_path(prefix_, index, num_shards_));
+    shard.file = MappedFile::open(tables_.empty() ? bundle_data_path(prefix_, index, num_shards_)
+                                                  : tables_[static_cast<std::size_t>(index)]);
   });
   return shard.file;
 }
@@ -250,8 +243,10 @@ Tensor BundleReader::read_item(const Item& item) const {
   return with_context(
       [&] {
         const auto file = shard(item.entry.shard);
-        return with_context([&] { return decode_item(item, file); },
-                            [&] { return cat("in ", file->path()); });
+        const bool in_table = !item.table_key.empty();
+        return with_context(
+            [&] { return in_table ? read_from_table(item, *file) : decode_item(item, file); },
+            [&] { return cat("in ", file->path()); });
       },
       [&] { return key_context(item.key); });
 }
@@ -291,6 +286,7 @@ void BundleReader::verify(std::string_view key) const {
 }
 
 std::vector<std::string> BundleReader::files() const {
+  if (!tables_.empty()) return tables_;
   std::vector<std::string> paths = {bundle_index_path(prefix_)};
   for (int i = 0; i < num_shards_; ++i) {
     std::string path = bundle_data_path(prefix_, i, num_shards_);

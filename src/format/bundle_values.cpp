@@ -25,6 +25,24 @@ TensorSlice read_tensor_slice(const pb::TensorSliceProto& message) {
   return slice;
 }
 
+void write_tensor_slice(const TensorSlice& slice, pb::TensorSliceProto& message) {
+  for (const SliceExtent& extent : slice.extents) {
+    auto& written = *message.add_extent();
+    if (extent.length == SliceExtent::kFull) continue;
+    written.set_start(extent.start);
+    written.set_length(extent.length);
+  }
+}
+
+void check_bundle_version(const pb::VersionDef& version) {
+  if (version.producer() < 0 || version.min_consumer() > kBundleVersion ||
+      std::ranges::count(version.bad_consumers(), kBundleVersion) > 0) {
+    throw invalid_argument("A checkpoint's version must be one for readers of version ",
+                           kBundleVersion, ". Details: producer ", version.producer(),
+                           ", min_consumer ", version.min_consumer(), ".");
+  }
+}
+
 BundleEntry read_bundle_entry(const pb::BundleEntryProto& message) {
   BundleEntry entry;
   entry.dtype = read_dtype(message.dtype(), DTypeRule::kAnyone);
@@ -45,15 +63,7 @@ void write_bundle_entry(const BundleEntry& entry, pb::BundleEntryProto& message)
   message.set_offset(entry.offset);
   message.set_size(entry.size_bytes);
   message.set_crc32c(entry.masked_crc32c);
-  for (const TensorSlice& slice : entry.slices) {
-    auto& out = *message.add_slices();
-    for (const SliceExtent& extent : slice.extents) {
-      auto& written = *out.add_extent();
-      if (extent.length == SliceExtent::kFull) continue;
-      written.set_start(extent.start);
-      written.set_length(extent.length);
-    }
-  }
+  for (const TensorSlice& slice : entry.slices) write_tensor_slice(slice, *message.add_slices());
 }
 
 std::string bundle_index(const BundleEntries& entries, int num_shards) {

@@ -13,6 +13,9 @@
 namespace hub {
 
 TensorSlice read_tensor_slice(const tf1hub::format::TensorSliceProto& message);
+void write_tensor_slice(const TensorSlice& slice, tf1hub::format::TensorSliceProto& message);
+// Errors: INVALID_ARGUMENT for a version that readers like this one must not read.
+void check_bundle_version(const tf1hub::format::VersionDef& version);
 // Errors: INVALID_ARGUMENT for a shape that is none.
 BundleEntry read_bundle_entry(const tf1hub::format::BundleEntryProto& message);
 void write_bundle_entry(const BundleEntry& entry, tf1hub::format::BundleEntryProto& message);

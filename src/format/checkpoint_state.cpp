@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/errors.h"
+#include "format/checkpoint_v1.h"
 #include "format/message_io.h"
 #include "format/proto/tensor_bundle.pb.h"
 #include "format/tensor_bundle.h"
@@ -64,7 +65,7 @@ void write_checkpoint_state(const std::string& directory, const CheckpointState&
 
 std::optional<std::string> latest_checkpoint(const std::string& directory) {
   const auto state = read_checkpoint_state(directory);
-  if (!state || !path_exists(bundle_index_path(state->model_checkpoint_path))) return std::nullopt;
+  if (!state || !checkpoint_exists(state->model_checkpoint_path)) return std::nullopt;
   return state->model_checkpoint_path;
 }
 

@@ -8,7 +8,9 @@
 #include "base/errors.h"
 #include "format/assets.h"
 #include "format/checkpoint_state.h"
+#include "format/checkpoint_v1.h"
 #include "format/message_io.h"
+#include "format/table.h"
 
 namespace hub {
 
@@ -54,7 +56,7 @@ SavedModel read_saved_model_file(const std::string& path,
 }
 
 void open_checkpoint(ModuleFiles& files, const OpenOptions& options) {
-  if (!path_exists(bundle_index_path(files.checkpoint_prefix))) return;
+  if (!checkpoint_exists(files.checkpoint_prefix)) return;
   files.checkpoint =
       std::make_shared<const BundleReader>(files.checkpoint_prefix, options.checksums);
 }
@@ -174,6 +176,10 @@ std::optional<bool> is_meta_graph_binary(std::string_view bytes) {
   return std::nullopt;
 }
 
+// What the meta graph of a checkpoint of version 1 with several files adds to its name.
+constexpr std::string_view kShardsPattern =
+    "-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9]";
+
 bool has_extension(const std::string& path, std::string_view extension) {
   return fs::path(path).extension() == extension;
 }
@@ -181,6 +187,7 @@ bool has_extension(const std::string& path, std::string_view extension) {
 ModuleFiles open_graph_file(const std::string& path, const OpenOptions& options) {
   const auto file = MappedFile::open(path);
   const std::string_view bytes = file->bytes();
+  if (is_table(bytes)) return open_checkpoint_prefix(path, path, options);
   const bool is_text = looks_like_text(bytes) && !bytes.empty();
   const bool is_meta_graph =
       is_text ? is_meta_graph_text(bytes)
@@ -200,6 +207,10 @@ ModuleFiles open_graph_file(const std::string& path, const OpenOptions& options)
   files.size_bytes = bytes.size();
   if (has_extension(path, ".meta")) {
     files.checkpoint_prefix = fs::path(path).replace_extension().string();
+    const std::string several_files = cat(files.checkpoint_prefix, kShardsPattern);
+    if (!checkpoint_exists(files.checkpoint_prefix) && checkpoint_exists(several_files)) {
+      files.checkpoint_prefix = several_files;
+    }
     open_checkpoint(files, options);
     files.size_bytes += size_of_checkpoint(files);
   }
@@ -225,7 +236,7 @@ ModuleFiles open_hub_module_files(const std::string& path, const OpenOptions& op
 ModuleFiles open_model_files(const std::string& path, const OpenOptions& options) {
   if (is_directory(path)) return open_folder(path, options);
   if (!path_exists(path)) {
-    if (path_exists(bundle_index_path(path))) return open_checkpoint_prefix(path, path, options);
+    if (checkpoint_exists(path)) return open_checkpoint_prefix(path, path, options);
     throw errno_error(ENOENT, "Opening", path);
   }
   const std::string name = fs::path(path).filename().string();

@@ -58,7 +58,7 @@ class ModuleFilesTest : public ::testing::Test {
     writer.commit();
   }
 
-  TempDirectory temp_;
+  TempDirectory temp_{memory_folder()};
 };
 
 TEST_F(ModuleFilesTest, AModuleIsReadAsItWasWritten) {

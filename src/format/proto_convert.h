@@ -45,6 +45,8 @@ void write_shape(const Shape& shape, pb::TensorShapeProto& message);
 
 Tensor read_tensor(pb::TensorProto& message, SplatBudget& budget);
 void write_tensor(const Tensor& tensor, pb::TensorProto& message);
+// Only the values, each in the list of its dtype.
+void write_typed_values(const Tensor& tensor, pb::TensorProto& message);
 
 using AttrProtoMap = google::protobuf::Map<std::string, pb::AttrValue>;
 AttrValue read_attr(pb::AttrValue& message, SplatBudget& budget,

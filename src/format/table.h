@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,12 +15,20 @@ namespace hub {
 inline constexpr std::size_t kTableFooterBytes = 48;
 inline constexpr std::uint64_t kTableMagic = 0xdb4775248b80fb57;
 
+// Whether the bytes end as a table does.
+bool is_table(std::string_view bytes);
+
 // Calls `visit` for each entry of the table in order; key and value live for the call.
 // `place` names the source in errors. Blocks may be raw or compressed with Snappy.
 // Errors: DATA_LOSS for a bad magic, a bad checksum, a block that is cut, malformed or of an
 // unknown type, and for keys that are not strictly increasing.
 void read_table(std::string_view bytes, std::string_view place,
                 const std::function<void(std::string_view key, std::string_view value)>& visit);
+
+// The value of one key; nothing where the table has no such key. Only the index and one block
+// are read, and checked. Errors: as read_table.
+std::optional<std::string> find_in_table(std::string_view bytes, std::string_view place,
+                                         std::string_view key);
 
 // Builds the bytes of a table: blocks without compression, as TensorFlow writes them.
 class TableWriter {

@@ -24,6 +24,27 @@ class TableReader {
 
   TableReader(std::string_view bytes, std::string_view place) : bytes_(bytes), place_(place) {}
 
+  std::optional<std::string> find(std::string_view wanted) {
+    const BlockHandle index = read_footer();
+    std::string index_storage, data_storage;
+    // A block's key in the index is not before the block's last one.
+    std::optional<BlockHandle> block;
+    visit_block(read_block(index, index_storage), index.offset,
+                [&](std::string_view key, std::string_view value) {
+                  if (block || key < wanted) return;
+                  Cursor cursor(value);
+                  block = read_handle(cursor);
+                  if (!cursor.ok()) fail("An index entry must be a block handle.", index.offset);
+                });
+    std::optional<std::string> found;
+    if (!block) return found;
+    visit_block(read_block(*block, data_storage), block->offset,
+                [&](std::string_view key, std::string_view value) {
+                  if (!found && key == wanted) found = value;
+                });
+    return found;
+  }
+
   void read(const Visit& visit) {
     const BlockHandle index = read_footer();
     std::string last_key;
@@ -139,6 +160,18 @@ class TableReader {
 void read_table(std::string_view bytes, std::string_view place,
                 const std::function<void(std::string_view, std::string_view)>& visit) {
   TableReader(bytes, place).read(visit);
+}
+
+bool is_table(std::string_view bytes) {
+  std::string magic;
+  append_uint32(magic, static_cast<std::uint32_t>(kTableMagic));
+  append_uint32(magic, static_cast<std::uint32_t>(kTableMagic >> 32));
+  return bytes.size() >= kTableFooterBytes && bytes.ends_with(magic);
+}
+
+std::optional<std::string> find_in_table(std::string_view bytes, std::string_view place,
+                                         std::string_view key) {
+  return TableReader(bytes, place).find(key);
 }
 
 }  // namespace hub

@@ -40,15 +40,21 @@ enum class Checksums {
   kNever,
 };
 
-// Reads a bundle. Numbers are mapped from the file, so that a tensor takes memory as it is
-// touched; strings, foreign byte orders and misaligned numbers are copied. Any thread may
-// call. Tensors stay valid after the reader is gone.
+enum class CheckpointVersion {
+  kAny,
+  kV1,  // see format/checkpoint_v1.h; the prefix is then a path or a pattern of paths
+};
+
+// Reads a bundle, or a checkpoint of version 1. Numbers of bundles are mapped from the file, so
+// that a tensor takes memory as it is touched; strings, foreign byte orders and misaligned numbers
+// are copied. Any thread may call. Tensors stay valid after the reader is gone.
 class BundleReader {
  public:
   // Reads the whole index; data files are opened when they are needed.
   // Errors: NOT_FOUND without an index file; DATA_LOSS for a malformed one, with the place;
   // INVALID_ARGUMENT for a version that readers like this one must not read.
-  explicit BundleReader(std::string prefix, Checksums checksums = Checksums::kFirstRead);
+  explicit BundleReader(std::string prefix, Checksums checksums = Checksums::kFirstRead,
+                        CheckpointVersion version = CheckpointVersion::kAny);
   ~BundleReader();
   BundleReader(const BundleReader&) = delete;
   BundleReader& operator=(const BundleReader&) = delete;
@@ -84,11 +90,15 @@ class BundleReader {
 
   void read_index(std::string_view bytes, std::string_view place);
   void read_header(std::string_view value);
+  void read_tables();
+  void add_stored(const std::string& name, BundleEntry& entry, const std::vector<int>& shards);
+  void list_keys();
   void read_entry(std::string_view key, std::string_view value);
   const Item* find_item(std::string_view key) const;
   const Item& item(std::string_view key) const;
   std::shared_ptr<const MappedFile> shard(int index) const;
   Tensor read_item(const Item& item) const;
+  Tensor read_from_table(const Item& item, const MappedFile& file) const;
   Tensor decode_item(const Item& item, const std::shared_ptr<const MappedFile>& file) const;
   void check_item(const Item& item, const MappedFile& file) const;
   void check_checksum(const Item& item, const MappedFile& file) const;
@@ -100,6 +110,7 @@ class BundleReader {
 
   std::string prefix_;
   Checksums checksums_;
+  std::vector<std::string> tables_;  // the files of a checkpoint of version 1
   int num_shards_ = 0;
   bool has_header_ = false;
   bool foreign_byte_order_ = false;

@@ -317,6 +317,12 @@ bool all_equal(const Tensor& tensor) {
 
 }  // namespace
 
+void write_typed_values(const Tensor& tensor, pb::TensorProto& message) {
+  dispatch(AllTypes{}, tensor.dtype(), [&]<class T>() {
+    for (const T& value : tensor.values<T>()) write_value(value, tensor.dtype(), message);
+  });
+}
+
 void write_tensor(const Tensor& tensor, pb::TensorProto& message) {
   if (!tensor.is_valid()) return;
   message.set_dtype(static_cast<pb::DataType>(tensor.dtype()));
@@ -329,12 +335,12 @@ void write_tensor(const Tensor& tensor, pb::TensorProto& message) {
     message.set_tensor_content(tensor.raw_data(), tensor.size_bytes());
     return;
   }
-  dispatch(AllTypes{}, tensor.dtype(), [&]<class T>() {
-    const auto values = tensor.values<T>();
-    for (const T& value : values.first(one_value ? 1 : values.size())) {
-      write_value(value, tensor.dtype(), message);
-    }
-  });
+  if (one_value && count > 1) {
+    dispatch(AllTypes{}, tensor.dtype(),
+             [&]<class T>() { write_value(tensor.values<T>()[0], tensor.dtype(), message); });
+  } else {
+    write_typed_values(tensor, message);
+  }
 }
 
 Tensor parse_tensor_proto(std::string_view bytes, std::string_view place) {

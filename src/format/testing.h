@@ -73,6 +73,9 @@ inline void for_each_corruption(const std::string& bytes,
   }
 }
 
+// For tests that write many files: in memory, where the system has it.
+inline std::string memory_folder() { return is_directory("/dev/shm") ? "/dev/shm" : ""; }
+
 inline void write_raw(const std::string& path, std::string_view bytes) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());
   const auto file = file_system().create(path);

@@ -22,6 +22,8 @@ OpFamily array_space_ops();
 OpFamily array_stitch_ops();
 OpFamily array_transpose_ops();
 OpFamily array_unique_ops();
+OpFamily audio_spectrum_ops();
+OpFamily audio_wav_ops();
 OpFamily control_ops();
 OpFamily control_functional_ops();
 OpFamily control_stack_ops();
@@ -123,6 +125,7 @@ OpFamily state_ref_ops();
 OpFamily state_ref_flow_ops();
 OpFamily state_resource_ops();
 OpFamily state_save_ops();
+OpFamily state_save_v1_ops();
 OpFamily state_scatter_ops();
 OpFamily state_scatter_nd_ops();
 OpFamily state_slice_ops();
@@ -167,6 +170,8 @@ const OpRegistry& builtin_ops() {
         array_stitch_ops(),
         array_transpose_ops(),
         array_unique_ops(),
+        audio_spectrum_ops(),
+        audio_wav_ops(),
         control_ops(),
         control_functional_ops(),
         control_stack_ops(),
@@ -268,6 +273,7 @@ const OpRegistry& builtin_ops() {
         state_ref_flow_ops(),
         state_resource_ops(),
         state_save_ops(),
+        state_save_v1_ops(),
         state_scatter_ops(),
         state_scatter_nd_ops(),
         state_slice_ops(),

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ops/random_samples.h"
+#include "ops/random_state.h"
 #include "tensor/dispatch.h"
 
 namespace hub {
@@ -127,7 +128,42 @@ void compute_stateless_binomial(KernelContext& context) {
   draw(context, start, checked_inputs(context, 0, 2, 3), context.input(2), context.input(3));
 }
 
+void compute_stateful_binomial(KernelContext& context) {
+  const BinomialInputs inputs = checked_inputs(context, 2, 3, 4);
+  if (context.input(1).rank() != 0) {
+    throw invalid_argument("StatefulRandomBinomial: the algorithm must be a scalar. Details: ",
+                           context.input(1).shape(), ".");
+  }
+  check_philox(context, integer_scalar(context, 1, "the algorithm"));
+  const std::int64_t parameters = inputs.parameters.num_elements();
+  const std::int64_t samples = parameters > 0 ? inputs.shape.num_elements() / parameters : 0;
+  VariableUpdate variable(context, 0, DType::kInt64);
+  // TensorFlow forgets the new state where it had to copy the variable's memory first, as after
+  // an assignment of a constant.
+  const bool is_forgotten = variable.is_shared();
+  const Philox start = take_generator(
+      context, variable,
+      is_forgotten ? 0 : static_cast<std::uint64_t>(parameters * 200 * (samples + 3) / 4));
+  draw(context, start, inputs, context.input(3), context.input(4));
+}
+
+Shapes stateful_binomial_shape(ShapeContext& c) {
+  c.with_rank(0, 0);
+  c.with_rank(1, 0);
+  c.with_rank(2, 1);
+  return shape_from_input(c, 2);
+}
+
 constexpr OpDef kOps[] = {
+    {.name = "StatefulRandomBinomial",
+     .inputs = "resource: resource, algorithm: int64, shape: S, counts: T, probs: T",
+     .outputs = "output: dtype",
+     .attrs = "S: {int32, int64}; T: {half, float, double, int32, int64} = double; dtype: {half, "
+              "float, double, int32, int64} = int64",
+     .shape = stateful_binomial_shape,
+     .kernel = kernel_function<compute_stateful_binomial>,
+     .differentiable = Differentiable::kRefused,
+     .stateful = true},
     {.name = "StatelessRandomBinomial",
      .inputs = "shape: S, seed: Tseed, counts: T, probs: T",
      .outputs = "output: dtype",

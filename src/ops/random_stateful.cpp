@@ -3,14 +3,12 @@
 #include <random>
 
 #include "ops/random_distributions.h"
+#include "ops/random_state.h"
 #include "ops/random_stream.h"
-#include "ops/variable_update.h"
 #include "tensor/dispatch.h"
 
 namespace hub {
 namespace {
-
-constexpr std::int64_t kStateSize = 3;
 
 // --- shapes ---
 
@@ -18,6 +16,11 @@ Shapes stateful_shape(ShapeContext& c) {
   c.with_rank(0, 0);
   c.with_rank(1, 0);
   return shape_from_input(c, 2);
+}
+
+Shapes old_stateful_shape(ShapeContext& c) {
+  c.with_rank(0, 0);
+  return shape_from_input(c, 1);
 }
 
 Shapes stateful_int_shape(ShapeContext& c) {
@@ -49,30 +52,26 @@ void check_algorithm(const KernelContext& context) {
   }
 }
 
-// The generator in the variable of input 0; the variable's moves on by 256 blocks for each of
-// `outputs`.
-Philox take_generator(KernelContext& context, std::uint64_t outputs) {
-  VariableUpdate variable(context, 0, DType::kInt64);
-  const Tensor& state = variable.value();
-  if (state.rank() != 1 || state.num_elements() < kStateSize) {
-    throw invalid_argument(context.node().op_name, ": the state must be a vector of at least ",
-                           kStateSize, " elements. Details: its shape is ", state.shape(), ".");
-  }
-  auto* words = variable.writable().mutable_data<std::int64_t>();
-  const Philox current(static_cast<std::uint64_t>(words[2]), static_cast<std::uint64_t>(words[0]),
-                       static_cast<std::uint64_t>(words[1]));
-  const Philox next = current.skipped(outputs * kBlocksPerOutput);
-  words[0] = static_cast<std::int64_t>(next.counter_low());
-  words[1] = static_cast<std::int64_t>(next.counter_high());
-  return current;
-}
-
 // Fills output 0, of the shape in input 2.
 template <class Distribution>
 void fill(KernelContext& context, const Distribution& distribution, const Shape& shape) {
   Tensor& result = context.output(0, shape);
   const Philox start = take_generator(context, static_cast<std::uint64_t>(result.num_elements()));
   fill_random(context, start, distribution, result);
+}
+
+// Before there was an input for the algorithm, it stood in front of the state.
+void compute_old_normal(KernelContext& context) {
+  const Shape shape = random_shape_input(context, 1);
+  Tensor& result = context.output(0, shape);
+  VariableUpdate variable(context, 0, DType::kInt64);
+  if (variable.value().num_elements() > 0) {
+    check_philox(context, variable.value().data<std::int64_t>()[0]);
+  }
+  const Philox start =
+      take_generator(context, variable, static_cast<std::uint64_t>(result.num_elements()), 1);
+  dispatch(Floats{}, result.dtype(),
+           [&]<class T>() { fill_random(context, start, NormalDistribution<T>(), result); });
 }
 
 template <template <class> class Distribution>
@@ -153,6 +152,14 @@ constexpr OpDef kOps[] = {
      .attrs = "dtype: type = float; shape_dtype: type = int64",
      .shape = stateful_shape,
      .kernel = kernel_function<compute_floats<UniformDistribution>>,
+     .differentiable = Differentiable::kRefused,
+     .stateful = true},
+    {.name = "StatefulStandardNormal",
+     .inputs = "resource: resource, shape: shape_dtype",
+     .outputs = "output: dtype",
+     .attrs = "dtype: type = float; shape_dtype: type = int64",
+     .shape = old_stateful_shape,
+     .kernel = kernel_function<compute_old_normal>,
      .differentiable = Differentiable::kRefused,
      .stateful = true},
     {.name = "StatefulStandardNormalV2",

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "format/tensor_bundle.h"
 #include "graph/shape_rules.h"
+#include "ops/checkpoints.h"
 #include "ops/kernel.h"
 
 namespace hub {
@@ -29,8 +30,7 @@ Shapes restore_shape(ShapeContext& c) {
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     const std::string& spec = specs->data<std::string>()[i];
     if (spec.empty()) continue;
-    const SliceSpec parsed = parse_slice_spec(spec);
-    shapes[i] = slice_shape(resolve_slice(parsed.slice, parsed.full_shape));
+    shapes[i] = shape_of_spec(spec);
   }
   return shapes;
 }
@@ -47,15 +47,6 @@ Shapes filename_shape(ShapeContext& c) {
 }
 
 // --- kernels ---
-
-const std::string& scalar_string(const KernelContext& context, int input, std::string_view what) {
-  const Tensor& tensor = context.input(input);
-  if (tensor.num_elements() != 1) {
-    throw invalid_argument(context.node().op_name, ": ", what, " must be one string. Details: its ",
-                           "shape is ", tensor.shape(), ".");
-  }
-  return *tensor.data<std::string>();
-}
 
 // Names and slices of what is saved or restored. Errors: INVALID_ARGUMENT unless there is one
 // of each for `count` tensors.
@@ -89,33 +80,13 @@ void compute_save(KernelContext& context) {
   writer.finish();
 }
 
-Tensor restored(const BundleReader& reader, const std::string& name, const std::string& spec_text) {
-  if (spec_text.empty()) return reader.read(name);
-  const SliceSpec spec = parse_slice_spec(spec_text);
-  const Shape& stored = reader.entry(name).shape;
-  if (!(spec.full_shape == stored)) {
-    throw invalid_argument(
-        "RestoreV2: the stored tensor must have the slice's full shape. Details: \"", name,
-        "\" is ", stored, ", expected ", spec.full_shape, ".");
-  }
-  return reader.read_slice(name, spec.slice);
-}
-
 void compute_restore(KernelContext& context) {
   const int count = context.num_outputs();
   check_names(context, count);
   const std::string* names = context.input(1).data<std::string>();
   const std::string* specs = context.input(2).data<std::string>();
   const BundleReader reader(scalar_string(context, 0, "the prefix"));
-  for (int i = 0; i < count; ++i) {
-    const DType stored = reader.entry(names[i]).dtype;
-    if (stored != context.output_dtype(i)) {
-      throw invalid_argument("RestoreV2: the stored tensor must have the wanted dtype. Details: \"",
-                             names[i], "\" is ", stored, ", expected ", context.output_dtype(i),
-                             ".");
-    }
-    context.set_output(i, restored(reader, names[i], specs[i]));
-  }
+  for (int i = 0; i < count; ++i) restore_output(context, i, reader, names[i], specs[i]);
 }
 
 class MergeKernel final : public Kernel {

@@ -1,3 +1,4 @@
+#include "base/file.h"
 #include "support/op_test.h"
 
 namespace hub::testing {
@@ -95,6 +96,34 @@ TEST(StateTest, RestoredShapesFollowFromTheirSlices) {
                     {{2, texts({1}, {"7 3 6,4:-"})}});
             }),
             ErrorCode::kInvalidArgument);
+}
+
+TEST(StateTest, CheckpointsOfVersion1AreWrittenAndRead) {
+  const TempDirectory temp;
+  const Tensor path = texts({}, {temp.path() + "/part-00000-of-00001"});
+  const Tensor pattern = texts({}, {temp.path() + "/part-*"});
+  run("SaveSlices",
+      {path, texts({2}, {"a", "b"}), texts({2}, {"", "4 2,2"}), scalar(7), floats({2}, {1, 2})},
+      {{"T", types_attr({kInt32, kFloat})}});
+  const auto restore = [&](const Tensor& name, DType dtype) {
+    return run("Restore", {pattern, name}, {{"dt", dtype}})[0];
+  };
+  EXPECT_EQ(restore(texts({}, {"a"}), kInt32).scalar<std::int32_t>(), 7);
+  EXPECT_EQ(error_code_of([&] { restore(texts({}, {"a"}), kFloat); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_code_of([&] { restore(texts({}, {"b"}), kFloat); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_code_of([&] { restore(texts({}, {"c"}), kFloat); }), ErrorCode::kNotFound);
+  const Tensor part =
+      run("RestoreSlice", {pattern, texts({}, {"b"}), texts({}, {"4 3,1"})}, {{"dt", kFloat}})[0];
+  EXPECT_THAT(values<float>(part), ElementsAre(2));
+  // RestoreV2 reads them where there is no bundle.
+  EXPECT_EQ(run("RestoreV2", {path, texts({1}, {"a"}), texts({1}, {""})},
+                {{"dtypes", types_attr({kInt32})}})[0]
+                .scalar<std::int32_t>(),
+            7);
+  run("Save", {path, texts({1}, {"a"}), scalar(8)}, {{"T", types_attr({kInt32})}});
+  EXPECT_EQ(restore(texts({}, {"a"}), kInt32).scalar<std::int32_t>(), 8);
+  EXPECT_EQ(infer("RestoreSlice", "[];[];[]", {{"dt", kFloat}}, {{2, texts({}, {"7 3 2,4:-"})}}),
+            "[4,3]");
 }
 
 TEST(StateTest, FilesOfShardsAreNumbered) {
