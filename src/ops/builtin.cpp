@@ -119,7 +119,9 @@ OpFamily sparse_math_ops();
 OpFamily sparse_matmul_ops();
 OpFamily sparse_merge_ops();
 OpFamily sparse_ragged_ops();
+OpFamily sparse_ragged_cross_ops();
 OpFamily sparse_ragged_dense_ops();
+OpFamily sparse_ragged_variant_ops();
 OpFamily sparse_reduce_ops();
 OpFamily state_ref_ops();
 OpFamily state_ref_flow_ops();
@@ -267,7 +269,9 @@ const OpRegistry& builtin_ops() {
         sparse_matmul_ops(),
         sparse_merge_ops(),
         sparse_ragged_ops(),
+        sparse_ragged_cross_ops(),
         sparse_ragged_dense_ops(),
+        sparse_ragged_variant_ops(),
         sparse_reduce_ops(),
         state_ref_ops(),
         state_ref_flow_ops(),

@@ -62,6 +62,9 @@ class RaggedTensorToTensorKernel final : public Kernel {
                              partitions_.size(), " kinds, ", init.num_inputs() - 3, " tensors.");
     }
     has_size_ = partitions_[0] == Partition::kFirstDimSize;
+    if (has_size_ && partitions_.size() < 2) {
+      throw invalid_argument("RaggedTensorToTensor: FIRST_DIM_SIZE needs VALUE_ROWIDS after it.");
+    }
   }
 
   void compute(KernelContext& context) const override {
@@ -81,15 +84,22 @@ class RaggedTensorToTensorKernel final : public Kernel {
       if (size < 0) size = widest_row(context, k - 1);
     }
     const Shape shape(sizes);
-    Places places(static_cast<std::size_t>(first), -1);
     std::int64_t stride = 1;
     for (int k = 1; k <= levels; ++k) stride *= shape.dim(k);
-    for (std::int64_t i = 0; i < std::min(first, shape.dim(0)); ++i) {
-      places[static_cast<std::size_t>(i)] = i * stride;
-    }
+    Places places;
     for (int k = 1; k <= levels; ++k) {
+      const std::int64_t above = stride;
       stride = shape.dim(k) > 0 ? stride / shape.dim(k) : 0;
-      places = inner_places(context, k - 1, places, stride, shape.dim(k));
+      const auto rows = k == 1 ? first : static_cast<std::int64_t>(places.size());
+      const auto parent_of = [&](std::int64_t row) {
+        if (row < 0 || row >= rows) {
+          throw invalid_argument("RaggedTensorToTensor: a row is out of bounds. Details: level ",
+                                 k - 1, ", row ", row, " is not in [0, ", rows, ").");
+        }
+        if (k > 1) return places[static_cast<std::size_t>(row)];
+        return row < shape.dim(0) ? row * above : -1;
+      };
+      places = inner_places(context, k - 1, parent_of, stride, shape.dim(k));
     }
     write(context, places, shape);
   }
@@ -103,10 +113,17 @@ class RaggedTensorToTensorKernel final : public Kernel {
   std::int64_t first_dimension(const KernelContext& context) const {
     if (has_size_) {
       const std::int64_t size = integer_scalar(context, 3, "the first dimension");
-      // Each row takes memory, and may only come from the other partitions.
-      if (size < 0 || size > (std::int64_t{1} << 31)) {
+      if (size < 0) {
         throw invalid_argument(
             "RaggedTensorToTensor: the first dimension is out of range. Details: ", size, ".");
+      }
+      // Nothing but this number asks for the memory of rows without values.
+      constexpr std::int64_t kPlainSize = std::int64_t{1} << 24;
+      constexpr std::int64_t kMostPerRow = 1024;
+      if (size > kPlainSize && size / kMostPerRow > context.input(4).num_elements()) {
+        throw resource_exhausted(
+            "RaggedTensorToTensor: most of so many rows have no values. Details: ", size, " rows, ",
+            context.input(4).num_elements(), " row ids.");
       }
       return size;
     }
@@ -138,16 +155,10 @@ class RaggedTensorToTensorKernel final : public Kernel {
   }
 
   // Where the rows of the next level go: side by side in their parent's place.
-  Places inner_places(const KernelContext& context, int level, const Places& parents,
+  template <class ParentOf>
+  Places inner_places(const KernelContext& context, int level, ParentOf&& parent_of,
                       std::int64_t stride, std::int64_t width) const {
     Places places;
-    const auto parent_of = [&](std::int64_t row) {
-      if (row < 0 || row >= static_cast<std::int64_t>(parents.size())) {
-        throw invalid_argument("RaggedTensorToTensor: a row is out of bounds. Details: level ",
-                               level, ", row ", row, " is not in [0, ", parents.size(), ").");
-      }
-      return parents[static_cast<std::size_t>(row)];
-    };
     const auto place = [&](std::int64_t parent, std::int64_t column) {
       places.push_back(parent >= 0 && column < width ? parent + column * stride : -1);
     };
