@@ -3,8 +3,8 @@
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
 # The families of recorded cases that this library claims to run.
-set(TF1HUB_REPLAYED_FAMILIES math reduce linalg array state random image audio control tables sparse
-    text tftext)
+set(TF1HUB_REPLAYED_FAMILIES math reduce linalg array state random nn image audio nets
+    control tables sparse text tftext)
 
 # Models from the wild (other people's, not in the repository) that this library claims to run.
 set(TF1HUB_REPLAYED_MODELS
