@@ -48,8 +48,8 @@ struct JpegOptions {
 
 void decode_jpeg(std::string_view bytes, const JpegOptions& options, PictureMemory memory,
                  const DecodeLimits& limits = {});
-// The size without decoding.
-PictureSize jpeg_size(std::string_view bytes, const DecodeLimits& limits = {});
+// What the header says.
+PictureSize jpeg_size(std::string_view bytes);
 
 struct PngOptions {
   int channels = 0;   // 1, 3 or 4; 0: as the file has them

@@ -135,7 +135,7 @@ void for_each_pixel(KernelContext& c, const Tensor& images, Tensor& result, Body
 float turned(float hue) {
   constexpr float kFull = 6;
   if (std::abs(hue) >= 2 * kFull) hue = std::fmod(hue, kFull);  // exact, as steps of six are
-  if (hue < 0) hue += kFull;
+  while (hue < 0) hue += kFull;
   while (hue >= kFull) hue -= kFull;
   return hue;
 }

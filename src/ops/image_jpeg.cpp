@@ -111,7 +111,6 @@ class Reader {
     try {
       check(create(limits.samples * 4));
       check(read_header());
-      check_size(bytes.size(), limits);
     } catch (...) {
       jpeg_destroy_decompress(&info_);
       throw;
@@ -121,7 +120,8 @@ class Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
-  void decode(PictureMemory memory) {
+  void decode(PictureMemory memory, const DecodeLimits& limits) {
+    check_size(limits);
     set_output();
     check(calculate_size());
     check(start());
@@ -142,7 +142,7 @@ class Reader {
   }
 
   PictureSize size() {
-    check(start());
+    check(calculate_size());
     return {1, info_.output_height, info_.output_width, info_.output_components};
   }
 
@@ -226,7 +226,8 @@ class Reader {
     }
   }
 
-  void check_size(std::size_t bytes, const DecodeLimits& limits) const {
+  void check_size(const DecodeLimits& limits) const {
+    const std::size_t bytes = source_.size;
     const auto width = static_cast<std::int64_t>(info_.image_width);
     const auto height = static_cast<std::int64_t>(info_.image_height);
     const std::int64_t samples = width * height * info_.num_components;
@@ -428,12 +429,12 @@ class Writer {
 
 void decode_jpeg(std::string_view bytes, const JpegOptions& options, PictureMemory memory,
                  const DecodeLimits& limits) {
-  Reader(bytes, options, limits).decode(memory);
+  Reader(bytes, options, limits).decode(memory, limits);
 }
 
-PictureSize jpeg_size(std::string_view bytes, const DecodeLimits& limits) {
+PictureSize jpeg_size(std::string_view bytes) {
   const JpegOptions options;
-  return Reader(bytes, options, limits).size();
+  return Reader(bytes, options, {}).size();
 }
 
 std::string encode_jpeg(const std::uint8_t* pixels, const PictureSize& size,
