@@ -47,7 +47,17 @@ struct Source {
   const JOCTET* data;
   std::size_t size;
   bool recover;
+  std::int64_t repeats;  // how often coded data may still be read again
 };
+
+// Enough for headers.
+constexpr std::int64_t kLeastRepeats = 10'000;
+
+[[noreturn]] void leave_with(j_common_ptr info, const char* message) {
+  auto* escape = static_cast<Escape*>(info->client_data);
+  std::strcpy(escape->message, message);
+  std::longjmp(escape->place, 1);
+}
 
 constexpr JOCTET kEndOfImage[2] = {0xFF, JPEG_EOI};
 
@@ -64,7 +74,12 @@ boolean fill_source(j_decompress_ptr info) {
     ERREXIT(info, JERR_INPUT_EMPTY);
   }
   // Inside of a block of coded data: to go on means to read the block again.
-  if (manager.bytes_in_buffer > 0) return source->recover ? TRUE : FALSE;
+  if (manager.bytes_in_buffer > 0) {
+    if (!source->recover) return FALSE;
+    // Where that does not lead on, TensorFlow hangs.
+    if (--source->repeats < 0) leave_with(reinterpret_cast<j_common_ptr>(info), "it is cut off");
+    return TRUE;
+  }
   if (manager.next_input_byte == kEndOfImage || !source->recover) ERREXIT(info, JERR_FILE_READ);
   WARNMS(info, JWRN_JPEG_EOF);
   manager.next_input_byte = kEndOfImage;
@@ -90,10 +105,9 @@ void end_source(j_decompress_ptr) {}
 constexpr int kMostScans = 1000;
 
 void check_scans(j_common_ptr info) {
-  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= kMostScans) return;
-  auto* escape = static_cast<Escape*>(info->client_data);
-  std::strcpy(escape->message, "it has too many scans");
-  std::longjmp(escape->place, 1);
+  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > kMostScans) {
+    leave_with(info, "it has too many scans");
+  }
 }
 
 // Memory that the size in a header may ask for without the bytes that fill it.
@@ -107,6 +121,7 @@ class Reader {
     source_.data = reinterpret_cast<const JOCTET*>(bytes.data());
     source_.size = bytes.size();
     source_.recover = options.recover_truncated;
+    source_.repeats = kLeastRepeats;
     progress_.progress_monitor = check_scans;
     try {
       check(create(limits.samples * 4));
@@ -226,7 +241,7 @@ class Reader {
     }
   }
 
-  void check_size(const DecodeLimits& limits) const {
+  void check_size(const DecodeLimits& limits) {
     const std::size_t bytes = source_.size;
     const auto width = static_cast<std::int64_t>(info_.image_width);
     const auto height = static_cast<std::int64_t>(info_.image_height);
@@ -240,6 +255,8 @@ class Reader {
       throw invalid_argument("The JPEG is too large. Details: ", width, " by ", height, " with ",
                              info_.num_components, " components in ", bytes, " bytes.");
     }
+    // A block has 64 coefficients of up to 32 bits.
+    source_.repeats += 256 * (blocks + 1) * info_.num_components;
   }
 
   void set_output() {
