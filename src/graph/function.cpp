@@ -61,11 +61,9 @@ class Instantiation {
     const std::vector<int> added = import_graph_def(nodes, options_, body_->graph);
     find_returns();
     for (const auto& [name, node] : def_.control_returns) add_target(body_->graph.find(node), name);
-    // Stateful nodes of a body run even where no output needs them
-    // (PruneFunctionGraph in tensorflow/core/common_runtime/function.cc).
     for (const int node : added) {
       if (body_->graph.node(node).op != nullptr && body_->graph.node(node).op->def().stateful)
-        body_->targets.push_back(node);
+        body_->effects.push_back(node);
     }
     return std::move(body_);
   }

@@ -17,7 +17,8 @@ struct FunctionBody {
   std::vector<OutputId> inputs;
   std::vector<OutputId> outputs;
   std::vector<DType> output_dtypes;
-  std::vector<int> targets;  // nodes that run for their effect: control returns, stateful nodes
+  std::vector<int> targets;  // nodes that run for their effect: the control returns
+  std::vector<int> effects;  // stateful nodes: which callers run those that nothing needs differs
 };
 
 // The body of `function` with the attributes' placeholders replaced.

@@ -14,8 +14,7 @@ constexpr std::size_t kMaxGrowthBytes = 1 << 20;
 
 class Folder {
  public:
-  Folder(GraphData& graph, ResourceManager& resources, FunctionFinder* functions)
-      : graph_(graph), resources_(resources), functions_(functions) {
+  Folder(GraphData& graph, ResourceManager& resources) : graph_(graph), resources_(resources) {
     step_.buffers = &buffers_;
     step_.pool = nullptr;
     step_.max_threads = 1;
@@ -104,7 +103,8 @@ class Folder {
   }
 
   std::vector<Tensor> compute(const Node& node, std::vector<Tensor>& inputs) {
-    const KernelInit init(graph_, node, resources_, functions_, {});
+    // Nodes that call functions are not folded.
+    const KernelInit init(graph_, node, resources_, /*functions=*/nullptr, {});
     const std::unique_ptr<Kernel> kernel = node.op->def().kernel(init);
     std::vector<Tensor> outputs(node.outputs.size());
     std::vector<Tensor*> pointers;
@@ -140,7 +140,6 @@ class Folder {
 
   GraphData& graph_;
   ResourceManager& resources_;
-  FunctionFinder* functions_;
   BufferPool buffers_;
   Step step_;
   std::vector<std::vector<OutputId>> replaced_;  // by node: its outputs as constants
@@ -148,8 +147,8 @@ class Folder {
 
 }  // namespace
 
-void fold_constants(GraphData& graph, ResourceManager& resources, FunctionFinder* functions) {
-  Folder(graph, resources, functions).run();
+void fold_constants(GraphData& graph, ResourceManager& resources) {
+  Folder(graph, resources).run();
 }
 
 }  // namespace hub

@@ -165,7 +165,7 @@ class FramesExecutor {
       Token token;
       token.tensor = slots_[static_cast<std::size_t>(initial.slot)];
       token.alive = true;
-      deliver(initial.edge, token, false, root_, 0);
+      deliver(initial.edge, token, /*source_dead=*/false, /*from_enter=*/false, root_, 0);
     }
   }
 
@@ -175,15 +175,15 @@ class FramesExecutor {
   }
 
   // Brings one edge's value (or, for a control edge, only its deadness) to its node.
-  void deliver(const PlanEdge& edge, const Token& token, bool source_dead, Frame& frame,
-               std::int64_t iteration_index) {
+  void deliver(const PlanEdge& edge, const Token& token, bool source_dead, bool from_enter,
+               Frame& frame, std::int64_t iteration_index) {
     Iteration& it = iteration(frame, iteration_index);
     const auto target = static_cast<std::size_t>(edge.node);
     const PlanNode& to = plan_.nodes_[target];
     const bool control = edge.input < 0;
     if (!control && token.alive) it.inputs[input_index(edge.node, edge.input)] = token;
     if (to.control_flow == ControlFlow::kMerge)
-      return deliver_to_merge(edge, token, frame, iteration_index);
+      return deliver_to_merge(edge, token, from_enter, frame, iteration_index);
     const bool dead = control ? source_dead : (source_dead || !token.alive);
     if (dead) ++it.dead_inputs[target];
     if (--it.pending[target] > 0) return;
@@ -193,7 +193,7 @@ class FramesExecutor {
   }
 
   // A Merge runs once: when a live value is there, or all are dead.
-  void deliver_to_merge(const PlanEdge& edge, const Token& token, Frame& frame,
+  void deliver_to_merge(const PlanEdge& edge, const Token& token, bool from_enter, Frame& frame,
                         std::int64_t iteration_index) {
     Iteration& it = iteration(frame, iteration_index);
     const auto target = static_cast<std::size_t>(edge.node);
@@ -201,6 +201,9 @@ class FramesExecutor {
       --it.pending[target];
     } else if (token.alive) {
       it.merge_live[target] = true;
+    } else if (from_enter) {
+      // A loop that was not entered: its back edge will bring nothing.
+      it.dead_inputs[target] = static_cast<int>(node(edge.node).inputs.size());
     } else {
       ++it.dead_inputs[target];
     }
@@ -375,10 +378,11 @@ class FramesExecutor {
 
   void send(int source, bool dead, Frame& frame, std::int64_t iteration_index) {
     static const Token kNothing{};
+    const bool from_enter = node(source).control_flow == ControlFlow::kEnter;
     for (const PlanEdge& edge : plan_.edges_[static_cast<std::size_t>(source)]) {
       const Token& token =
           edge.input < 0 ? kNothing : outputs_[static_cast<std::size_t>(edge.output)];
-      deliver(edge, token, dead, frame, iteration_index);
+      deliver(edge, token, dead, from_enter, frame, iteration_index);
     }
   }
 

@@ -24,9 +24,10 @@ class CallDepth {
 
 class FunctionRuntime::Instance final : public FunctionInstance {
  public:
-  Instance(FunctionRuntime& runtime, const FunctionRef& function)
+  Instance(FunctionRuntime& runtime, const FunctionRef& function, Effects effects)
       : runtime_(runtime),
         name_(function.name),
+        effects_(effects),
         body_(instantiate_function(function, runtime.library_)) {}
 
   int num_inputs() const override { return static_cast<int>(body_->inputs.size()); }
@@ -75,9 +76,14 @@ class FunctionRuntime::Instance final : public FunctionInstance {
             request.feeds = body_->inputs;
             request.fetches = body_->outputs;
             request.targets = body_->targets;
+            request.effects = effects_;
+            if (effects_ == Effects::kAll) {
+              request.targets.insert(request.targets.end(), body_->effects.begin(),
+                                     body_->effects.end());
+            }
             request.passes = runtime_.passes_;
             request.raise_loops = runtime_.raise_loops_;
-            plan_ = std::make_unique<Plan>(body_->graph, request, runtime_.resources_, &runtime_);
+            plan_ = std::make_unique<Plan>(body_->graph, request, runtime_.resources_, runtime_);
           },
           [&] { return cat("in function \"", name_, "\""); });
     });
@@ -86,25 +92,56 @@ class FunctionRuntime::Instance final : public FunctionInstance {
 
   FunctionRuntime& runtime_;
   const std::string name_;
+  const Effects effects_;
   std::unique_ptr<FunctionBody> body_;
   mutable std::once_flag planned_;
   mutable std::unique_ptr<Plan> plan_;
 };
 
+class FunctionRuntime::Finder final : public FunctionFinder {
+ public:
+  Finder(FunctionRuntime& runtime, Effects effects) : runtime_(runtime), effects_(effects) {}
+  std::shared_ptr<const FunctionInstance> find(const FunctionRef& function) override {
+    return runtime_.find(function, effects_);
+  }
+
+ private:
+  FunctionRuntime& runtime_;
+  const Effects effects_;
+};
+
 FunctionRuntime::FunctionRuntime(const GraphData& library, ResourceManager& resources, bool passes,
                                  bool raise_loops)
-    : library_(library), resources_(resources), passes_(passes), raise_loops_(raise_loops) {}
+    : library_(library),
+      resources_(resources),
+      passes_(passes),
+      raise_loops_(raise_loops),
+      needed_(std::make_unique<Finder>(*this, Effects::kNeeded)),
+      all_(std::make_unique<Finder>(*this, Effects::kAll)) {}
 
 // Functions that call each other hold each other through their plans.
 FunctionRuntime::~FunctionRuntime() {
   for (const auto& [key, instance] : instances_) instance->drop_plan();
 }
 
-std::shared_ptr<const FunctionInstance> FunctionRuntime::find(const FunctionRef& function) {
-  const std::string key = function_key(function);
+// As TensorFlow: a PartitionedCall runs what is needed, and so do the ops that TensorFlow lowers to
+// Switch, Merge and their like, which it does outside of the functions where everything runs. A
+// function called by its name, and an If or While that is not lowered, run all stateful nodes
+// (PruneFunctionGraph in tensorflow/core/common_runtime/function.cc).
+FunctionFinder& FunctionRuntime::finder(const Node& caller, Effects effects) {
+  if (caller.op == nullptr) return *all_;
+  if (caller.op_name.ends_with("PartitionedCall")) return *needed_;
+  const auto lowered = caller.attrs.find("_lower_using_switch_merge");
+  if (effects == Effects::kAll || lowered == caller.attrs.end()) return *all_;
+  const bool* value = std::get_if<bool>(&lowered->second.value);
+  return value != nullptr && *value ? *needed_ : *all_;
+}
+
+std::shared_ptr<const FunctionInstance> FunctionRuntime::find(const FunctionRef& function,
+                                                              Effects effects) {
   const std::lock_guard lock(mutex_);
-  std::shared_ptr<Instance>& instance = instances_[key];
-  if (instance == nullptr) instance = std::make_shared<Instance>(*this, function);
+  std::shared_ptr<Instance>& instance = instances_[{function_key(function), effects}];
+  if (instance == nullptr) instance = std::make_shared<Instance>(*this, function, effects);
   return instance;
 }
 

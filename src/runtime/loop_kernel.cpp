@@ -9,7 +9,7 @@ namespace hub {
 namespace {
 
 std::unique_ptr<Plan> plan_part(const FunctionBody& part, const PlanRequest& outer,
-                                ResourceManager& resources, FunctionFinder* functions) {
+                                ResourceManager& resources, FunctionRuntime& functions) {
   PlanRequest request;
   request.feeds = part.inputs;
   request.fetches = part.outputs;
@@ -17,13 +17,14 @@ std::unique_ptr<Plan> plan_part(const FunctionBody& part, const PlanRequest& out
   request.passes = outer.passes;
   request.raise_loops = outer.raise_loops;
   request.loops = outer.loops;
+  request.effects = outer.effects;
   return std::make_unique<Plan>(part.graph, request, resources, functions);
 }
 
 }  // namespace
 
 LoopKernel::LoopKernel(const Loop& loop, const PlanRequest& outer, ResourceManager& resources,
-                       FunctionFinder* functions)
+                       FunctionRuntime& functions)
     : num_variables_(loop.variables.size()),
       condition_(plan_part(*loop.condition, outer, resources, functions)),
       body_(plan_part(*loop.body, outer, resources, functions)) {}

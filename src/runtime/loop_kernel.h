@@ -13,7 +13,7 @@ namespace hub {
 class LoopKernel final : public Kernel {
  public:
   LoopKernel(const Loop& loop, const PlanRequest& outer, ResourceManager& resources,
-             FunctionFinder* functions);
+             FunctionRuntime& functions);
   void compute(KernelContext& context) const override;
 
  private:

@@ -188,5 +188,32 @@ TEST_P(LoopNodesTest, AControlEdgeFromALoopsSwitchIsAliveInTheLastIteration) {
   EXPECT_EQ(value(read_of(counter)), 4);
 }
 
+// A loop in a branch that is not taken: its exit is dead, and so is what depends on it.
+TEST_P(LoopNodesTest, ALoopThatIsNotEnteredHasADeadExit) {
+  const OutputId predicate = placeholder(kBool);
+  const int branch = graph_.add("Switch", {number(1), predicate}).node;
+  const auto enter = [&](OutputId value, bool constant) {
+    return graph_.add("Enter", {value},
+                      {{"frame_name", std::string("loop")}, {"is_constant", constant}});
+  };
+  // Enters that are alive, whatever the branch, do not start the loop.
+  const OutputId limit = enter(number(10), true);
+  const OutputId x =
+      graph_.add("Merge", {enter({branch, 1}, false), OutputId{}}, {{"N", 2}, {"T", kFloat}});
+  const OutputId go = graph_.add("LoopCond", {graph_.add("Less", {x, limit})});
+  const int chosen = graph_.add("Switch", {x, go}).node;
+  const OutputId next = graph_.add("AddV2", {{chosen, 1}, {chosen, 1}});
+  graph_.graph().set_input(x.node, 1, graph_.add("NextIteration", {next}));
+  const OutputId exit = graph_.add("Exit", {{chosen, 0}});
+  const OutputId after = graph_.add("Neg", {exit});
+  const OutputId merge = graph_.add("Merge", {after, {branch, 0}});
+  EXPECT_EQ(value(merge, {{predicate, scalar(true)}}), -16);
+  EXPECT_EQ(value(merge, {{predicate, scalar(false)}}), 1);
+  EXPECT_EQ(code({{predicate, scalar(false)}}, {after}), ErrorCode::kInvalidArgument);
+  const OutputId trigger = graph_.add("ControlTrigger", {}, {}, {after});
+  const OutputId revived = graph_.add("Neg", {number(3)}, {}, {trigger});
+  EXPECT_EQ(value(revived, {{predicate, scalar(false)}}), -3);
+}
+
 }  // namespace
 }  // namespace hub::testing

@@ -39,13 +39,19 @@ struct PlanEdge {
 };
 
 struct Loop;
+class FunctionRuntime;
+
+// Which stateful nodes of a function's body run: those that its outputs and control outputs need,
+// or all.
+enum class Effects : std::uint8_t { kNeeded, kAll };
 
 struct PlanRequest {
   std::vector<OutputId> feeds;
   std::vector<OutputId> fetches;
   std::vector<int> targets;
   bool passes = true;
-  bool raise_loops = true;  // well-formed v1 loops run as structured ones
+  bool raise_loops = true;             // well-formed v1 loops run as structured ones
+  Effects effects = Effects::kNeeded;  // kAll: the graph is the body of such a function
   // Loops that were raised already, by the number in the attribute of their nodes. Shared
   // between a plan and the plans of its loops.
   std::shared_ptr<std::vector<std::shared_ptr<const Loop>>> loops = nullptr;
@@ -58,7 +64,7 @@ class Plan {
  public:
   // Errors: those of the graph (an unknown op that is needed...), with the node named.
   Plan(const GraphData& graph, const PlanRequest& request, ResourceManager& resources,
-       FunctionFinder* functions);
+       FunctionRuntime& functions);
   ~Plan();
 
   // Runs it. `feeds` are moved from; `fetches` are filled in order.

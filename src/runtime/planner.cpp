@@ -9,6 +9,7 @@
 #include "graph/shape_context.h"
 #include "ops/fusion.h"
 #include "runtime/folding.h"
+#include "runtime/functions.h"
 #include "runtime/loop_kernel.h"
 #include "runtime/plan.h"
 
@@ -52,7 +53,7 @@ void for_each_source(const Node& node, Visit&& visit) {
 class Planner {
  public:
   Planner(const GraphData& source, PlanRequest request, ResourceManager& resources,
-          FunctionFinder* functions, Plan& plan)
+          FunctionRuntime& functions, Plan& plan)
       : source_(source),
         request_(std::move(request)),
         resources_(resources),
@@ -65,7 +66,7 @@ class Planner {
     graph_.function_gradients = source_.function_gradients;
     copy_needed_nodes();
     if (request_.raise_loops) raise_loops();
-    if (request_.passes) fold_constants(graph_, resources_, functions_);
+    if (request_.passes) fold_constants(graph_, resources_);
     find_kept_nodes();
     order_nodes();
     find_writers();
@@ -415,7 +416,8 @@ class Planner {
 
   void make_kernel(PlanNode& plan_node) {
     const Node& node = *plan_node.node;
-    const KernelInit init(graph_, node, resources_, functions_, stable_inputs(node));
+    const KernelInit init(graph_, node, resources_, &functions_.finder(node, request_.effects),
+                          stable_inputs(node));
     if (node.op == nullptr && node.op_name == kLoopOp) {
       const auto index = static_cast<std::size_t>(init.attr<std::int64_t>("loop"));
       plan_node.kernel = std::make_unique<LoopKernel>(*request_.loops->at(index), request_,
@@ -488,7 +490,7 @@ class Planner {
   const GraphData& source_;
   PlanRequest request_;
   ResourceManager& resources_;
-  FunctionFinder* functions_;
+  FunctionRuntime& functions_;
   Plan& plan_;
   GraphData& graph_;
   std::vector<OutputId> feeds_;
@@ -501,7 +503,7 @@ class Planner {
 };
 
 Plan::Plan(const GraphData& graph, const PlanRequest& request, ResourceManager& resources,
-           FunctionFinder* functions)
+           FunctionRuntime& functions)
     : graph_(graph.registry()) {
   Planner(graph, request, resources, functions, *this).run();
 }

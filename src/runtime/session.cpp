@@ -87,7 +87,7 @@ void check_request(const GraphData& graph, std::span<const OutputId> feeds,
 static std::shared_ptr<const Plan> find_plan(const GraphData& graph, std::mutex& mutex,
                                              std::map<PlanKey, std::shared_ptr<const Plan>>& plans,
                                              PlanRequest request, ResourceManager& resources,
-                                             FunctionFinder& functions) {
+                                             FunctionRuntime& functions) {
   PlanKey key;
   for (const OutputId feed : request.feeds) key.add(feed);
   key.numbers.push_back(-1);
@@ -99,7 +99,7 @@ static std::shared_ptr<const Plan> find_plan(const GraphData& graph, std::mutex&
     if (const auto found = plans.find(key); found != plans.end()) return found->second;
   }
   check_request(graph, request.feeds, request.fetches, request.targets);
-  auto plan = std::make_shared<const Plan>(graph, request, resources, &functions);
+  auto plan = std::make_shared<const Plan>(graph, request, resources, functions);
   const std::lock_guard lock(mutex);
   return plans.try_emplace(std::move(key), std::move(plan)).first->second;
 }
@@ -177,11 +177,11 @@ PreparedRun Engine::prepare(std::span<const OutputId> feeds, std::span<const Out
 // Making the node's kernel finds or makes its variable.
 static std::shared_ptr<Variable> variable_of(const GraphData& graph, int index,
                                              ResourceManager& resources,
-                                             FunctionFinder& functions) {
+                                             FunctionRuntime& functions) {
   PlanRequest request;
   request.fetches.push_back({index, 0});
   request.passes = false;
-  const Plan plan(graph, request, resources, &functions);
+  const Plan plan(graph, request, resources, functions);
   BufferPool buffers;
   Step step;
   step.buffers = &buffers;
