@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -22,12 +23,14 @@ struct BenchCommand {
   int repeat = 20;
   std::string outputs;
   bool json = false;
+  bool profile = false;
 };
 
 struct Timings {
   double load_ms = 0;
   double first_ms = 0;  // of the first run, warm-up or not
   std::vector<double> ms;
+  std::vector<NodeProfile> profile;  // of one run more, the slowest node first
 
   double minimum() const { return *std::ranges::min_element(ms); }
   double median() const {
@@ -67,7 +70,7 @@ Timings measure(const BenchCommand& command) {
     throw UsageError("--fetch says what to compute of a graph without signatures, and only there");
   }
   const PreparedInputs inputs = prepare_inputs(model, command.inputs);
-  const CallOptions options{.feeds = inputs.feeds, .fetches = command.fetches};
+  CallOptions options{.feeds = inputs.feeds, .fetches = command.fetches};
   TensorMap outputs;
   const auto run = [&] {
     outputs = model.signature.empty()
@@ -82,7 +85,20 @@ Timings measure(const BenchCommand& command) {
     }
   });
   if (!command.outputs.empty()) write_outputs(command.outputs, outputs);
+  if (command.profile) {
+    options.run.profile = &timings.profile;
+    run();
+    std::ranges::sort(timings.profile, std::greater{}, &NodeProfile::nanoseconds);
+  }
   return timings;
+}
+
+void print_profile(const std::vector<NodeProfile>& profile) {
+  fmt::print("\n{:>10}  {:>8}  op and node\n", "us", "runs");
+  for (const NodeProfile& node : profile) {
+    fmt::print("{:10.2f}  {:8}  {} {}\n", static_cast<double>(node.nanoseconds) / 1000, node.runs,
+               node.op, node.node);
+  }
 }
 
 ExitStatus bench(const BenchCommand& command) {
@@ -104,6 +120,7 @@ ExitStatus bench(const BenchCommand& command) {
         "minimum   {:10.3f} ms\npeak      {:10.1f} MB\n",
         timings.load_ms, timings.first_ms, timings.median(), timings.ms.size(), timings.minimum(),
         peak_rss_mb());
+    if (command.profile) print_profile(timings.profile);
   }
   return kDone;
 }
@@ -135,7 +152,9 @@ CommandEntry add_bench(CLI::App& program) {
       ->check(CLI::PositiveNumber);
   command->add_option("--outputs", options->outputs,
                       "Write the last run's outputs to this .npz or .json file");
-  command->add_flag("--json", options->json, "Print one JSON object");
+  CLI::Option* json = command->add_flag("--json", options->json, "Print one JSON object");
+  command->add_flag("--profile", options->profile, "Print what each node of one more run costs")
+      ->excludes(json);
   command->footer(examples_text({
       "tf1hub bench MODULE --signature default --inputs images.npz --threads 1",
       "tf1hub bench MODULE --input 'default=[\"A sentence.\"]' --repeat 1000 --json",

@@ -15,8 +15,9 @@ namespace {
 
 thread_local bool inside_loop = false;
 
-// How long a worker looks for the next loop before it sleeps: about 20 microseconds.
-constexpr int kSpins = 400;
+// How long a thread looks for work, or for the end of others' work, before it sleeps: longer than
+// the serial ops between two loops of a small network, since waking a thread costs as much as they.
+constexpr std::chrono::microseconds kSpinTime{100};
 
 void pause_briefly() {
 #if defined(__x86_64__)
@@ -24,6 +25,20 @@ void pause_briefly() {
 #else
   std::this_thread::yield();
 #endif
+}
+
+// Looks for about kSpinTime whether `done()` holds.
+template <class Done>
+bool spin_until(Done done) {
+  constexpr int kPausesPerLook = 16;  // at the clock
+  const auto give_up = std::chrono::steady_clock::now() + kSpinTime;
+  do {
+    for (int i = 0; i < kPausesPerLook; ++i) {
+      if (done()) return true;
+      pause_briefly();
+    }
+  } while (std::chrono::steady_clock::now() < give_up);
+  return done();
 }
 
 int usable_cpus() {
@@ -39,12 +54,9 @@ ThreadPool::ThreadPool(int threads) {
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    generation_.fetch_add(1);
-  }
-  wake_.notify_all();
+  stopping_.store(true);
+  generation_.fetch_add(1);
+  generation_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -62,24 +74,30 @@ void ThreadPool::run_blocks(Loop& loop) {
   }
 }
 
+std::uint32_t ThreadPool::next_generation(std::uint32_t seen) {
+  if (!spin_until([&] { return generation_.load(std::memory_order_relaxed) != seen; })) {
+    asleep_.fetch_add(1, std::memory_order_relaxed);
+    generation_.wait(seen);
+    asleep_.fetch_sub(1, std::memory_order_relaxed);
+  }
+  return generation_.load();
+}
+
+void ThreadPool::leave_loop() {
+  if (inside_.fetch_sub(1) == 1) inside_.notify_one();
+}
+
 void ThreadPool::work() {
   const FlushDenormals flush;
   inside_loop = true;
-  std::uint64_t seen = 0;
+  std::uint32_t seen = 0;
   while (true) {
-    for (int i = 0; i < kSpins && generation_.load(std::memory_order_acquire) == seen; ++i)
-      pause_briefly();
-    std::unique_lock lock(mutex_);
-    wake_.wait(lock, [&] { return generation_.load() != seen; });
-    seen = generation_.load();
-    if (stopping_) return;
-    Loop* loop = loop_;
-    if (loop == nullptr || loop->seats.fetch_sub(1) <= 0) continue;
-    ++inside_;
-    lock.unlock();
-    run_blocks(*loop);
-    lock.lock();
-    if (--inside_ == 0) done_.notify_all();
+    seen = next_generation(seen);
+    if (stopping_.load()) return;
+    inside_.fetch_add(1);
+    Loop* const loop = loop_.load();
+    if (loop != nullptr && loop->seats.fetch_sub(1) > 0) run_blocks(*loop);
+    leave_loop();
   }
 }
 
@@ -94,20 +112,16 @@ void ThreadPool::parallel_for(std::int64_t count, std::int64_t block, int max_th
     return;
   }
   Loop loop{count, block, &body, {0}, {max_threads - 1}, {}, {}};
-  {
-    const std::lock_guard lock(mutex_);
-    loop_ = &loop;
-    generation_.fetch_add(1, std::memory_order_release);
-  }
-  wake_.notify_all();
+  loop_.store(&loop);
+  generation_.fetch_add(1);
+  generation_.notify_all();
   inside_loop = true;
   run_blocks(loop);
   inside_loop = false;
-  {
-    std::unique_lock lock(mutex_);
-    loop_ = nullptr;
-    done_.wait(lock, [&] { return inside_ == 0; });
-  }
+  loop_.store(nullptr);
+  spin_until([&] { return inside_.load() == 0; });
+  for (std::uint32_t inside = inside_.load(); inside != 0; inside = inside_.load())
+    inside_.wait(inside);
   if (loop.error) std::rethrow_exception(loop.error);
 }
 

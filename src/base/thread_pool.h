@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <exception>
 #include <mutex>
@@ -44,6 +43,9 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
+  // Whether no worker sleeps: then a loop starts on all of them within a microsecond.
+  bool is_awake() const { return asleep_.load(std::memory_order_relaxed) == 0; }
+
   // Calls body(begin, end) for consecutive blocks of at most `block` that cover [0, count),
   // on at most `max_threads` threads. The first exception of a block is thrown again here,
   // after all started blocks have ended; blocks not started are left out.
@@ -62,17 +64,20 @@ class ThreadPool {
   };
 
   void work();
+  // The next generation after `seen`; spins for a while, then sleeps.
+  std::uint32_t next_generation(std::uint32_t seen);
+  void leave_loop();
   static void run_blocks(Loop& loop);
 
   std::vector<std::thread> workers_;
   std::mutex one_loop_;  // held by whoever runs a loop
-  std::mutex mutex_;     // guards what follows
-  std::condition_variable wake_;
-  std::condition_variable done_;
-  Loop* loop_ = nullptr;
-  int inside_ = 0;  // workers in `loop_`
-  std::atomic<std::uint64_t> generation_{0};
-  bool stopping_ = false;
+  // A worker counts itself in `inside_` before it looks at `loop_`; whoever runs the loop clears
+  // `loop_` before it looks at `inside_`. So one of the two sees the other.
+  std::atomic<Loop*> loop_{nullptr};
+  std::atomic<std::uint32_t> inside_{0};
+  std::atomic<std::uint32_t> generation_{0};  // loops begun
+  std::atomic<int> asleep_{0};
+  std::atomic<bool> stopping_{false};
 };
 
 // The pool of the process: one thread for each CPU that it may use. Started at the first call.

@@ -43,13 +43,16 @@ void KernelContext::set_ref_output(int i, std::shared_ptr<Variable> variable) {
 }
 
 int KernelContext::useful_threads(std::int64_t count, double cost_ns) const {
-  // A thread must have this much to do, or waking it costs more than it saves.
-  constexpr double kWorthwhileNs = 20'000;
+  // A thread must have this much to do, or starting it costs more than it saves: 1 us where it
+  // waits for work, 5 to 50 us where it sleeps.
+  constexpr double kWorthwhileAwakeNs = 2'000, kWorthwhileAsleepNs = 8'000;
   const int most = frame_.step->max_threads;
   if (most <= 1) return 1;
+  const double worthwhile_ns =
+      frame_.step->pool->is_awake() ? kWorthwhileAwakeNs : kWorthwhileAsleepNs;
   const double total_ns = static_cast<double>(count) * cost_ns;
   const double threads =
-      std::min({total_ns / kWorthwhileNs, static_cast<double>(most), static_cast<double>(count)});
+      std::min({total_ns / worthwhile_ns, static_cast<double>(most), static_cast<double>(count)});
   return std::max(1, static_cast<int>(threads));
 }
 

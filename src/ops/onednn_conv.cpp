@@ -1,5 +1,8 @@
 #include "ops/onednn_conv.h"
 
+#include <optional>
+#include <span>
+
 #include "ops/onednn_base.h"
 
 namespace hub::dnn {
@@ -86,6 +89,26 @@ Forward::primitive_desc forward_desc(const Descs& d, const memory::desc& filter,
   return Forward::primitive_desc(desc, attributes(epilogue), engine());
 }
 
+// Calls `use` with the descriptor of the primitive for a filter of this layout.
+template <class Use>
+void with_descriptor(ConvKind kind, const Descs& d, const memory::desc& filter,
+                     const Epilogue& epilogue, Use use) {
+  if (kind == ConvKind::kForward)
+    return use(forward_desc(d, filter, epilogue, dnnl::prop_kind::forward_inference));
+  // The backward primitives want a forward one as a hint; its choices do not bind.
+  const memory::desc any(d.filter_dims, kFloat32, Tag::any);
+  const auto hint = forward_desc(d, any, Epilogue{}, dnnl::prop_kind::forward_training);
+  if (kind == ConvKind::kBackwardData) {
+    const BackwardData::desc desc(kDirect, d.input, filter, d.output, d.strides, d.dilates,
+                                  d.before, d.after);
+    use(BackwardData::primitive_desc(desc, attributes({}), engine(), hint));
+  } else {
+    const BackwardFilter::desc desc(kDirect, d.input, filter, d.output, d.strides, d.dilates,
+                                    d.before, d.after);
+    use(BackwardFilter::primitive_desc(desc, attributes({}), engine(), hint));
+  }
+}
+
 class PrimitiveConvolution final : public Convolution {
  public:
   PrimitiveConvolution(ConvKind kind, const ConvShape& shape, const Epilogue& epilogue,
@@ -93,26 +116,12 @@ class PrimitiveConvolution final : public Convolution {
       : kind_(kind), shape_(shape), epilogue_(epilogue), descs_(shape) {
     const memory::desc filter =
         like != nullptr ? like->filter_ : memory::desc(descs_.filter_dims, kFloat32, Tag::any);
-    if (kind == ConvKind::kForward) {
-      take(forward_desc(descs_, filter, epilogue, dnnl::prop_kind::forward_inference));
-      return;
-    }
-    // The backward primitives want a forward one as a hint; its choices do not bind.
-    const memory::desc any(descs_.filter_dims, kFloat32, Tag::any);
-    const auto hint = forward_desc(descs_, any, Epilogue{}, dnnl::prop_kind::forward_training);
-    if (kind == ConvKind::kBackwardData) {
-      const BackwardData::desc desc(kDirect, descs_.input, filter, descs_.output, descs_.strides,
-                                    descs_.dilates, descs_.before, descs_.after);
-      take(BackwardData::primitive_desc(desc, attributes({}), engine(), hint));
-    } else {
-      const BackwardFilter::desc desc(kDirect, descs_.input, filter, descs_.output, descs_.strides,
-                                      descs_.dilates, descs_.before, descs_.after);
-      take(BackwardFilter::primitive_desc(desc, attributes({}), engine(), hint));
-    }
+    with_descriptor(kind, descs_, filter, epilogue, [&](const auto& desc) { take(desc); });
   }
 
   bool is_usable() const { return usable_; }
 
+  const std::string& implementation() const override { return implementation_; }
   std::size_t packed_bytes() const override { return filter_.get_size(); }
   bool packs_like(const Convolution& other) const override {
     return filter_ == static_cast<const PrimitiveConvolution&>(other).filter_;
@@ -130,34 +139,36 @@ class PrimitiveConvolution final : public Convolution {
 
   void run(float* input, void* packed, const float* bias, float* output,
            void* scratch) const override {
-    const bool forward = kind_ == ConvKind::kForward;
-    Args args;
-    args.emplace(kind_ == ConvKind::kBackwardData ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC,
-                 memory_of(descs_.input, input));
-    args.emplace(kind_ == ConvKind::kBackwardFilter ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS,
-                 memory_of(filter_, packed));
-    args.emplace(forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, memory_of(descs_.output, output));
-    if (epilogue_.bias) args.emplace(DNNL_ARG_BIAS, memory_of(descs_.bias, bias));
-    args.emplace(DNNL_ARG_SCRATCHPAD, memory_of(scratch_, scratch));
-    execute(primitive_, args);
+    std::array<void*, 5> data{input, packed, output, scratch, const_cast<float*>(bias)};
+    executable_->run(std::span(data.data(), epilogue_.bias ? 5 : 4));
   }
 
  private:
   template <class Desc>
   void take(const Desc& desc) {
-    usable_ = !is_reference(desc.impl_info_str());
+    implementation_ = desc.impl_info_str();
+    usable_ = !is_reference(implementation_.c_str());
     if (!usable_) return;
+    scratch_ = desc.scratchpad_desc();
     if constexpr (std::is_same_v<Desc, Forward::primitive_desc>) {
       filter_ = desc.weights_desc();
-      primitive_ = Forward(desc);
+      make_executable(Forward(desc), DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST);
     } else if constexpr (std::is_same_v<Desc, BackwardData::primitive_desc>) {
       filter_ = desc.weights_desc();
-      primitive_ = BackwardData(desc);
+      make_executable(BackwardData(desc), DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST);
     } else {
       filter_ = desc.diff_weights_desc();
-      primitive_ = BackwardFilter(desc);
+      make_executable(BackwardFilter(desc), DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST);
     }
-    scratch_ = desc.scratchpad_desc();
+  }
+
+  void make_executable(dnnl::primitive primitive, int input, int filter, int output) {
+    std::vector<Executable::Argument> arguments{{input, descs_.input},
+                                                {filter, filter_},
+                                                {output, descs_.output},
+                                                {DNNL_ARG_SCRATCHPAD, scratch_}};
+    if (epilogue_.bias) arguments.push_back({DNNL_ARG_BIAS, descs_.bias});
+    executable_.emplace(std::move(primitive), std::move(arguments));
   }
 
   static void reorder(memory from, memory to) {
@@ -170,9 +181,10 @@ class PrimitiveConvolution final : public Convolution {
   ConvShape shape_;
   Epilogue epilogue_;
   Descs descs_;
+  std::string implementation_;
   bool usable_ = false;
   memory::desc filter_, scratch_;
-  dnnl::primitive primitive_;
+  std::optional<Executable> executable_;
 };
 
 }  // namespace
@@ -200,20 +212,44 @@ double ConvShape::flops() const {
          static_cast<double>(filter_elements());
 }
 
-std::shared_ptr<const Convolution> Convolution::create(ConvKind kind, const ConvShape& shape,
-                                                       const Epilogue& epilogue,
-                                                       const Convolution* like) {
+namespace {
+
+// What `make` gives; nothing where oneDNN has no such primitive.
+template <class Result, class Make>
+Result unless_unimplemented(Make make) {
   const SingleThread single;
   try {
-    auto result = std::make_shared<PrimitiveConvolution>(
-        kind, shape, epilogue, static_cast<const PrimitiveConvolution*>(like));
-    return result->is_usable() ? result : nullptr;
+    return make();
   } catch (const dnnl::error& error) {
-    if (error.status == dnnl_unimplemented || error.status == dnnl_invalid_arguments)
-      return nullptr;
+    if (error.status == dnnl_unimplemented || error.status == dnnl_invalid_arguments) return {};
     throw internal_error("oneDNN could not make a convolution. Details: status ",
                          static_cast<int>(error.status), ", ", error.what(), ".");
   }
+}
+
+}  // namespace
+
+std::shared_ptr<const Convolution> Convolution::create(ConvKind kind, const ConvShape& shape,
+                                                       const Epilogue& epilogue,
+                                                       const Convolution* like) {
+  using Result = std::shared_ptr<const PrimitiveConvolution>;
+  return unless_unimplemented<Result>([&]() -> Result {
+    auto result = std::make_shared<const PrimitiveConvolution>(
+        kind, shape, epilogue, static_cast<const PrimitiveConvolution*>(like));
+    return result->is_usable() ? result : nullptr;
+  });
+}
+
+std::string Convolution::implementation(ConvKind kind, const ConvShape& shape,
+                                        const Epilogue& epilogue) {
+  return unless_unimplemented<std::string>([&] {
+    const Descs descs(shape);
+    const memory::desc any(descs.filter_dims, kFloat32, Tag::any);
+    std::string name;
+    with_descriptor(kind, descs, any, epilogue,
+                    [&](const auto& desc) { name = desc.impl_info_str(); });
+    return name;
+  });
 }
 
 }  // namespace hub::dnn

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace hub::dnn {
 
@@ -53,7 +54,12 @@ class Convolution {
   static std::shared_ptr<const Convolution> create(ConvKind kind, const ConvShape& shape,
                                                    const Epilogue& epilogue = {},
                                                    const Convolution* like = nullptr);
+  // The name of what `create` would take, of oneDNN's implementations; "" where it has none.
+  static std::string implementation(ConvKind kind, const ConvShape& shape,
+                                    const Epilogue& epilogue);
   virtual ~Convolution() = default;
+
+  virtual const std::string& implementation() const = 0;
 
   virtual std::size_t packed_bytes() const = 0;
   // Whether a filter packed by the other one fits this one.

@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string_view>
 #include <tuple>
 #include <vector>
@@ -49,9 +50,9 @@ struct Key {
 };
 
 struct Plan {
-  dnnl::matmul::primitive_desc description;
-  dnnl::matmul primitive;
   memory::desc a, b, c;
+  std::size_t scratch_bytes = 0;
+  std::optional<Executable> executable;
   bool is_gemm = false;  // not one of the kernels for which any number of rows is the same
 
   explicit Plan(const Key& key) {
@@ -68,9 +69,16 @@ struct Plan {
     }
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    description = dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, b, c), attributes, engine());
-    primitive = dnnl::matmul(description);
+    const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(a, b, c), attributes,
+                                                   engine());
     b = description.weights_desc();
+    const memory::desc scratch = description.scratchpad_desc();
+    scratch_bytes = scratch.get_size();
+    executable.emplace(dnnl::matmul(description),
+                       std::vector<Executable::Argument>{{DNNL_ARG_SRC, a},
+                                                         {DNNL_ARG_WEIGHTS, b},
+                                                         {DNNL_ARG_DST, c},
+                                                         {DNNL_ARG_SCRATCHPAD, scratch}});
     is_gemm = std::string_view(description.impl_info_str()).find("brg") != 0;
   }
 };
@@ -213,14 +221,9 @@ class Run {
   }
 
   static void execute(const Plan& plan, const float* a, const void* b, float* c, Scratch& scratch) {
-    const memory::desc scratch_desc = plan.description.scratchpad_desc();
-    thread_local dnnl::stream stream(engine());
-    plan.primitive.execute(
-        stream, {{DNNL_ARG_SRC, memory(plan.a, engine(), const_cast<float*>(a))},
-                 {DNNL_ARG_WEIGHTS, memory(plan.b, engine(), const_cast<void*>(b))},
-                 {DNNL_ARG_DST, memory(plan.c, engine(), c)},
-                 {DNNL_ARG_SCRATCHPAD,
-                  memory(scratch_desc, engine(), scratch.get(scratch_desc.get_size()))}});
+    const std::array<void*, 4> data{const_cast<float*>(a), const_cast<void*>(b), c,
+                                    scratch.get(plan.scratch_bytes)};
+    plan.executable->run(data);
   }
 
   MatmulShape shape_;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "ops/kernels/conv_loops.h"
+#include "ops/kernels/depthwise.h"
 
 namespace hub {
 namespace {
@@ -16,7 +17,7 @@ using dnn::ConvShape;
 // More shapes than this are made anew each time they come up.
 constexpr std::size_t kMaxPlans = 32;
 
-// What a core does at least: depthwise convolutions wait for memory.
+// What a core does at least: oneDNN's depthwise convolutions wait for memory.
 double cost_ns(const ConvShape& shape) {
   const bool depthwise = shape.in_channels == shape.groups;
   return shape.flops() / (depthwise ? 40 : 100);
@@ -26,16 +27,20 @@ Tensor bytes(KernelContext& c, std::size_t size) {
   return c.temporary(DType::kUint8, Shape{static_cast<std::int64_t>(size)});
 }
 
-// How many bands of rows an image is cut into: enough for a few threads, none so small that
-// starting it counts. It follows from the shape alone, so that results do not depend on the
-// number of threads.
-std::int64_t band_count(const ConvShape& image) {
-  constexpr double kBandNs = 50'000;
-  constexpr std::int64_t kBandPixels = 48;
-  constexpr std::int64_t kMaxBands = 8;
-  const auto worth = static_cast<std::int64_t>(cost_ns(image) / kBandNs);
-  const std::int64_t by_pixels = std::max<std::int64_t>(2, image.out_pixels() / kBandPixels);
-  return std::clamp<std::int64_t>(std::min({worth, by_pixels, image.output[0]}), 1, kMaxBands);
+// How many bands of rows an image is cut into, for at most this many threads: none so small that
+// starting it counts, and more than there are threads where they are long, since others use the
+// cores too.
+std::int64_t band_count(const ConvShape& image, int threads) {
+  constexpr double kShortestNs = 2'000, kLongNs = 50'000;
+  constexpr std::int64_t kBandPixels = 8;
+  constexpr std::int64_t kBandsPerThread = 4;
+  if (threads < 2) return 1;
+  const double ns = cost_ns(image);
+  const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(ns / kLongNs),
+                                                       threads, threads * kBandsPerThread);
+  const std::int64_t most = std::min({static_cast<std::int64_t>(ns / kShortestNs),
+                                      image.out_pixels() / kBandPixels, image.output[0]});
+  return std::max<std::int64_t>(1, std::min(wanted, most));
 }
 
 // A product of the input's pixels and the filter: where its rows lie does not matter.
@@ -92,27 +97,29 @@ void finish(KernelContext& c, const ConvShape& shape, const dnn::Epilogue& epilo
 
 }  // namespace
 
-std::shared_ptr<const FloatConvolution::Plan> FloatConvolution::plan_for(
-    const ConvShape& shape) const {
+std::shared_ptr<const FloatConvolution::Plan> FloatConvolution::plan_for(const ConvShape& shape,
+                                                                         int threads) const {
   ConvShape image = shape;
   image.batch = 1;
+  const std::int64_t bands = kind_ == ConvKind::kForward ? band_count(image, threads) : 1;
   const std::lock_guard lock(mutex_);
   for (std::size_t i = plans_.size(); i-- > 0;) {
-    if (!(plans_[i]->shape == image)) continue;
+    if (!(plans_[i]->shape == image) || plans_[i]->wanted_bands != bands) continue;
     std::rotate(plans_.begin() + static_cast<std::ptrdiff_t>(i),
                 plans_.begin() + static_cast<std::ptrdiff_t>(i) + 1, plans_.end());
     return plans_.back();
   }
   if (plans_.size() >= kMaxPlans) plans_.erase(plans_.begin());
-  plans_.push_back(make_plan(image));
+  plans_.push_back(make_plan(image, bands));
   return plans_.back();
 }
 
 std::shared_ptr<const FloatConvolution::Plan> FloatConvolution::make_plan(
-    const ConvShape& image) const {
+    const ConvShape& image, std::int64_t bands) const {
   auto plan = std::make_shared<Plan>();
   plan->shape = image;
-  if (kind_ == ConvKind::kForward) add_bands(*plan);
+  plan->wanted_bands = bands;
+  if (bands > 1) add_bands(*plan);
   if (plan->bands.empty()) {
     plan->primitives.clear();
     if (auto whole = Convolution::create(kind_, image, epilogue_)) {
@@ -125,11 +132,12 @@ std::shared_ptr<const FloatConvolution::Plan> FloatConvolution::make_plan(
   return plan;
 }
 
-// Leaves no bands where the image cannot be cut.
+// Leaves no bands where the image cannot be cut. The bands are computed as the whole image would
+// be: oneDNN's implementations sum a pixel in an order of their own, the same for all pixels.
 void FloatConvolution::add_bands(Plan& plan) const {
   const ConvShape& image = plan.shape;
-  const std::int64_t count = band_count(image);
-  if (count < 2) return;
+  const std::int64_t count = plan.wanted_bands;
+  const std::string implementation = Convolution::implementation(kind_, image, epilogue_);
   std::int64_t in_row = image.in_channels, out_row = image.out_channels;
   for (std::size_t axis = 1; axis < static_cast<std::size_t>(image.spatial_dims); ++axis) {
     in_row *= image.input[axis];
@@ -146,7 +154,8 @@ void FloatConvolution::add_bands(Plan& plan) const {
     if (index == shapes.size()) {
       const Convolution* like = plan.primitives.empty() ? nullptr : plan.primitives.front().get();
       auto primitive = Convolution::create(kind_, shape, epilogue_, like);
-      if (primitive == nullptr) return plan.bands.clear();
+      if (primitive == nullptr || primitive->implementation() != implementation)
+        return plan.bands.clear();
       shapes.push_back(shape);
       plan.primitives.push_back(std::move(primitive));
     }
@@ -203,7 +212,15 @@ void FloatConvolution::run(KernelContext& c, const ConvShape& shape, float* x, c
 
 void FloatConvolution::run_images(KernelContext& c, const ConvShape& shape, float* x,
                                   const Tensor& filter, float* y, const float* bias) const {
-  const std::shared_ptr<const Plan> plan = plan_for(shape);
+  if (kind_ == ConvKind::kForward && is_depthwise(shape, epilogue_)) {
+    return c.parallel_for(shape.batch * shape.output[0], depthwise_row_ns(shape),
+                          [&](std::int64_t begin, std::int64_t end) {
+                            depthwise_forward(shape, epilogue_, x, filter.data<float>(), bias, y,
+                                              begin, end);
+                          });
+  }
+  const std::shared_ptr<const Plan> plan =
+      plan_for(shape, shape.batch >= c.max_threads() * 4 ? 1 : c.max_threads());
   if (plan->bands.empty()) {
     if (kind_ == ConvKind::kForward) {
       conv_forward_loops<float>(c, shape, x, filter.data<float>(), y);
@@ -229,7 +246,7 @@ void FloatConvolution::run_images(KernelContext& c, const ConvShape& shape, floa
 
 void FloatConvolution::run_filter(KernelContext& c, const ConvShape& shape, const float* x,
                                   const float* y, float* filter) const {
-  const std::shared_ptr<const Plan> plan = plan_for(shape);
+  const std::shared_ptr<const Plan> plan = plan_for(shape, 1);
   if (plan->bands.empty()) return conv_backward_filter_loops<float>(c, shape, x, y, filter);
   const Convolution& primitive = *plan->primitives.front();
   // Images are added up in parts, whose number follows from the shape alone.

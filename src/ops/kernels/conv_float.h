@@ -38,6 +38,7 @@ class FloatConvolution {
   // For one image of a shape.
   struct Plan {
     dnn::ConvShape shape;
+    std::int64_t wanted_bands = 1;
     std::vector<std::shared_ptr<const dnn::Convolution>> primitives;  // none: loops
     std::vector<Band> bands;
     std::size_t scratch_bytes = 0;
@@ -50,8 +51,8 @@ class FloatConvolution {
 
   void run_images(KernelContext& c, const dnn::ConvShape& shape, float* x, const Tensor& filter,
                   float* y, const float* bias) const;
-  std::shared_ptr<const Plan> plan_for(const dnn::ConvShape& shape) const;
-  std::shared_ptr<const Plan> make_plan(const dnn::ConvShape& image) const;
+  std::shared_ptr<const Plan> plan_for(const dnn::ConvShape& shape, int threads) const;
+  std::shared_ptr<const Plan> make_plan(const dnn::ConvShape& image, std::int64_t bands) const;
   void add_bands(Plan& plan) const;
   Tensor packed_filter(KernelContext& c, const Plan& plan, const Tensor& filter) const;
 
