@@ -70,18 +70,34 @@ TEST(Conv2DTest, DepthsAndAttributesAreChecked) {
               HasSubstr("must have 8 elements"));
 }
 
-// Large enough to be cut into bands of rows.
+// Large enough to be cut into bands of rows where there are threads.
 TEST(Conv2DTest, ResultsDoNotDependOnThreadsOrOnTheBatch) {
-  const Tensor filter = noise({3, 3, 40, 48});
-  const Tensor images = noise({3, 33, 21, 40});
-  const auto with = [&](int threads, const Tensor& x) {
-    TestGraph graph({.threads = threads});
-    return graph.run(
-        graph.add("Conv2D", {graph.input(x), graph.constant(filter)}, conv({1, 1, 1, 1}, "SAME")));
+  struct Case {
+    Shape images, filter;
+    std::int64_t stride;
   };
-  const Tensor all = with(1, images);
-  EXPECT_THAT(with(4, images), is_tensor(all));
-  EXPECT_THAT(with(4, images.rows(1, 2)), is_tensor(all.rows(1, 2).clone()));
+  const std::vector<Case> cases = {
+      {{3, 33, 21, 40}, {3, 3, 40, 48}, 1}, {{3, 16, 16, 64}, {1, 1, 64, 128}, 1},
+      {{3, 4, 4, 512}, {1, 1, 512, 72}, 1}, {{2, 65, 64, 3}, {3, 3, 3, 8}, 2},
+      {{2, 29, 37, 21}, {5, 3, 21, 19}, 1}, {{2, 30, 30, 32}, {1, 1, 32, 64}, 2},
+      {{2, 56, 56, 3}, {7, 7, 3, 64}, 2},   {{3, 13, 14, 256}, {3, 3, 256, 32}, 1},
+  };
+  for (const Case& c : cases) {
+    const Tensor filter = noise(c.filter);
+    const Tensor images = noise(c.images);
+    const auto with = [&](int threads, const Tensor& x) {
+      TestGraph graph({.threads = threads});
+      return graph.run(graph.add("Conv2D", {graph.input(x), graph.constant(filter)},
+                                 conv({1, c.stride, c.stride, 1}, "SAME")));
+    };
+    const Tensor all = with(1, images);
+    EXPECT_THAT(with(2, images), is_tensor(all))
+        << to_string(c.images) << " " << to_string(c.filter);
+    EXPECT_THAT(with(4, images), is_tensor(all))
+        << to_string(c.images) << " " << to_string(c.filter);
+    EXPECT_THAT(with(4, images.rows(1, 2)), is_tensor(all.rows(1, 2).clone()))
+        << to_string(c.images) << " " << to_string(c.filter);
+  }
 }
 
 TEST(Conv2DTest, TheLoopsAgreeWithOneDnn) {
@@ -131,6 +147,35 @@ TEST(DepthwiseConv2dNativeTest, ChannelsAreMultiplied) {
                                 {floats({1, 1, 1, 2}, {2, 3}), floats({1, 1, 2, 2}, {1, 10, 5, 7})},
                                 conv({1, 1, 1, 1}, "SAME"))[0]),
               ElementsAre(2, 20, 15, 21));
+}
+
+// Against the plain loops, in double; the sizes leave pixels and channels over at every block.
+TEST(DepthwiseConv2dNativeTest, EverySizeIsSummedRight) {
+  struct Case {
+    Shape input, filter;
+    std::vector<std::int64_t> strides, dilations;
+    const char* padding;
+  };
+  const std::vector<Case> cases = {
+      {{2, 9, 19, 45}, {3, 3, 45, 1}, {1, 1, 1, 1}, {1, 1, 1, 1}, "SAME"},
+      {{1, 9, 23, 8}, {3, 3, 8, 1}, {1, 2, 2, 1}, {1, 1, 1, 1}, "SAME"},
+      {{1, 7, 30, 33}, {5, 4, 33, 1}, {1, 1, 1, 1}, {1, 1, 1, 1}, "VALID"},
+      {{1, 9, 17, 12}, {3, 3, 12, 1}, {1, 1, 1, 1}, {1, 2, 3, 1}, "SAME"},
+      {{1, 1, 1, 16}, {3, 3, 16, 1}, {1, 1, 1, 1}, {1, 1, 1, 1}, "SAME"},
+      {{1, 2, 3, 3}, {5, 7, 3, 1}, {1, 1, 1, 1}, {1, 1, 1, 1}, "SAME"},
+  };
+  const auto as_double = [](const Tensor& t) {
+    return run("Cast", {t}, {{"DstT", kDouble}, {"SrcT", kFloat}})[0];
+  };
+  for (const Case& c : cases) {
+    Attrs attrs = conv(c.strides, c.padding);
+    attrs.emplace("dilations", ints_attr(c.dilations));
+    const Tensor x = noise(c.input), filter = noise(c.filter);
+    const Tensor exact = run("DepthwiseConv2dNative", {as_double(x), as_double(filter)}, attrs)[0];
+    EXPECT_THAT(as_double(run("DepthwiseConv2dNative", {x, filter}, attrs)[0]),
+                is_near(exact, 1e-5))
+        << to_string(c.input) << " " << to_string(c.filter);
+  }
 }
 
 // Windows that leave gaps are centred, as TensorFlow does with volumes only.
