@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/errors.h"
+#include "graph/frame_check.h"
 #include "graph/loops.h"
 #include "graph/shape_context.h"
 #include "ops/fusion.h"
@@ -65,6 +66,8 @@ class Planner {
     graph_.functions = source_.functions;
     graph_.function_gradients = source_.function_gradients;
     copy_needed_nodes();
+    const bool is_part_of_loop = request_.loops != nullptr;
+    if (has_loops() && !is_part_of_loop) check_frames(graph_);
     if (request_.raise_loops) raise_loops();
     if (request_.passes) fold_constants(graph_, resources_);
     find_kept_nodes();
@@ -153,11 +156,14 @@ class Planner {
       targets_.push_back(copies[static_cast<std::size_t>(target)]);
   }
 
+  bool has_loops() const {
+    return std::ranges::any_of(
+        graph_.nodes(), [](const Node& node) { return control_flow(node) == ControlFlow::kEnter; });
+  }
+
   // Replaces well-formed loops by one node each, innermost first.
   void raise_loops() {
-    const bool any = std::ranges::any_of(
-        graph_.nodes(), [](const Node& node) { return control_flow(node) == ControlFlow::kEnter; });
-    if (!any) return;
+    if (!has_loops()) return;
     if (request_.loops == nullptr)
       request_.loops = std::make_shared<std::vector<std::shared_ptr<const Loop>>>();
     while (true) {
