@@ -50,7 +50,7 @@ class ToVariantKernel final : public Kernel {
       return;
     }
     if (nested.empty()) {
-      throw invalid_argument("RaggedTensorToVariant: only ragged tensors have rows to take apart.");
+      throw internal_error("RaggedTensorToVariant: only ragged tensors have rows to take apart.");
     }
     const auto rows = static_cast<std::int64_t>(nested[0].size()) - 1;
     Variant* result = context.output(0, Shape{rows}).mutable_data<Variant>();
@@ -279,10 +279,7 @@ Shapes to_variant_shape(ShapeContext& c) {
   c.at_least_rank(levels, 1);
   for (int i = 0; i < levels; ++i) c.with_rank(i, 1);
   if (!c.attr<bool>("batched_input")) return {PartialShape::scalar()};
-  if (levels == 0) {
-    throw invalid_argument("RaggedTensorToVariant: only ragged tensors have rows to take apart.");
-  }
-  const std::int64_t splits = c.input(0).dim(0);
+  const std::int64_t splits = levels > 0 ? c.with_rank(0, 1).dim(0) : -1;
   return {PartialShape{splits < 1 ? -1 : splits - 1}};
 }
 
