@@ -21,7 +21,16 @@ namespace {
 
 // Ops that TensorFlow 2.15's registry does not have, and where they come from.
 const std::map<std::string, std::string, std::less<>> kNotInRegistry = {
-    {"BucketizeWithInputBoundaries", "tf.contrib"}};
+    {"BucketizeWithInputBoundaries", "tf.contrib"},
+    {"CompareAndBitpack", "TensorFlow 1"},
+    {"ImageProjectiveTransform", "tf.contrib"},
+    {"SentencepieceDecode", "tf_sentencepiece"},
+    {"SentencepieceEncodeDense", "tf_sentencepiece"},
+    {"SentencepieceEncodeSparse", "tf_sentencepiece"},
+    {"SentencepieceGetPieceSize", "tf_sentencepiece"},
+    {"SentencepieceGetPieceType", "tf_sentencepiece"},
+    {"SentencepieceIdToPiece", "tf_sentencepiece"},
+    {"SentencepiecePieceToId", "tf_sentencepiece"}};
 
 std::string path_of(std::string_view name) { return cat(TF1HUB_TEST_DATA_DIR, "/", name); }
 

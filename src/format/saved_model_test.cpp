@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "format/module_def.h"
+#include "format/object_graph.h"
 #include "format/testing.h"
 #include "format/variable_def.h"
 
@@ -124,6 +125,28 @@ TEST(SavedModelTest, EveryCorruptionIsAnErrorOrAModel) {
   });
   for_each_corruption(saved_model_text(sample()), [](const std::string& damaged) {
     survives([&] { parse_saved_model_text(damaged, "damaged", {1 << 20}); });
+  });
+}
+
+TEST(SavedModelTest, EveryCorruptionOfObjectsIsAnErrorOrAModel) {
+  const SavedModel model = parse_saved_model_text(R"(
+meta_graphs {
+  object_graph_def {
+    nodes { children { node_id: 1 local_name: "variables" } user_object { identifier: "_" } }
+    nodes { children { node_id: 2 local_name: "0" } }
+    nodes { variable { name: "v" dtype: DT_FLOAT shape { dim { size: 2 } } trainable: true } }
+    concrete_functions { key: "f" value { output_signature { tensor_spec_value { name: "y" } } } }
+  }
+})",
+                                                  "v2.pbtxt");
+  for_each_corruption(serialize_saved_model(model), [](const std::string& damaged) {
+    survives([&] {
+      const SavedModel read = parse_saved_model(damaged, "damaged", {1 << 20});
+      for (const MetaGraph& graph : read.meta_graphs) {
+        if (graph.object_graph) parse_saved_variables(*graph.object_graph, "damaged");
+      }
+      serialize_saved_model(read);
+    });
   });
 }
 

@@ -63,6 +63,7 @@ OpFamily linalg_cholesky_ops();
 OpFamily math_arithmetic_ops();
 OpFamily math_bincount_ops();
 OpFamily math_bins_ops();
+OpFamily math_bitpack_ops();
 OpFamily math_cast_ops();
 OpFamily math_compare_ops();
 OpFamily math_complex_ops();
@@ -96,6 +97,7 @@ OpFamily nn_softmax_ops();
 OpFamily random_ops();
 OpFamily random_binomial_ops();
 OpFamily random_box_ops();
+OpFamily random_crop_ops();
 OpFamily random_gamma_ops();
 OpFamily random_multinomial_ops();
 OpFamily random_poisson_ops();
@@ -147,6 +149,7 @@ OpFamily text_split_ops();
 OpFamily text_substr_ops();
 OpFamily text_unicode_ops();
 OpFamily tftext_normalize_ops();
+OpFamily tf_sentencepiece_ops();
 OpFamily tftext_sentencepiece_ops();
 OpFamily tftext_split_ops();
 OpFamily tftext_wordpiece_ops();
@@ -213,6 +216,7 @@ const OpRegistry& builtin_ops() {
         math_arithmetic_ops(),
         math_bincount_ops(),
         math_bins_ops(),
+        math_bitpack_ops(),
         math_cast_ops(),
         math_compare_ops(),
         math_complex_ops(),
@@ -246,6 +250,7 @@ const OpRegistry& builtin_ops() {
         random_ops(),
         random_binomial_ops(),
         random_box_ops(),
+        random_crop_ops(),
         random_gamma_ops(),
         random_multinomial_ops(),
         random_poisson_ops(),
@@ -297,6 +302,7 @@ const OpRegistry& builtin_ops() {
         text_substr_ops(),
         text_unicode_ops(),
         tftext_normalize_ops(),
+        tf_sentencepiece_ops(),
         tftext_sentencepiece_ops(),
         tftext_split_ops(),
         tftext_wordpiece_ops(),

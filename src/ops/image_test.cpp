@@ -217,5 +217,16 @@ TEST(BucketizeTest, BoundariesMayBeAnInput) {
   EXPECT_THAT(error_of([&] { buckets(floats({2}, {3, 2})); }), HasSubstr("sorted"));
 }
 
+TEST(ImageTest, TheFirstProjectionKeepsTheSize) {
+  const Tensor image = floats({1, 2, 2, 1}, {1, 2, 3, 4});
+  const Tensor shift = floats({1, 8}, {1, 0, 1, 0, 1, 0, 0, 0});
+  EXPECT_THAT(values<float>(run("ImageProjectiveTransform", {image, shift},
+                                {{"dtype", kFloat}, {"interpolation", "NEAREST"}})[0]),
+              ElementsAre(2, 0, 4, 0));
+  EXPECT_EQ(infer("ImageProjectiveTransform", "[?,5,6,3];[?,8]",
+                  {{"dtype", kFloat}, {"interpolation", "NEAREST"}}),
+            "[?,5,6,3]");
+}
+
 }  // namespace
 }  // namespace hub::testing

@@ -1,4 +1,4 @@
-// ImageProjectiveTransformV2 and V3: each pixel of the result is looked up where a projection
+// ImageProjectiveTransform, V2 and V3: each pixel of the result is looked up where a projection
 // puts it.
 
 #include <algorithm>
@@ -14,6 +14,7 @@ namespace {
 enum class FillMode : std::uint8_t { kConstant, kReflect, kWrap, kNearest };
 
 FillMode fill_mode_attr(const KernelInit& init) {
+  if (!init.has_attr("fill_mode")) return FillMode::kConstant;
   const std::string& name = init.attr<std::string>("fill_mode");
   if (name == "CONSTANT") return FillMode::kConstant;
   if (name == "REFLECT") return FillMode::kReflect;
@@ -159,7 +160,8 @@ class ProjectiveKernel final : public Kernel {
                              ": the transforms must have shape [1, 8] or [images, 8]. Details: ",
                              transforms.shape(), " for ", images.dim(0), " images.");
     }
-    const ImageSize size = size_input(c, 2, "output_shape");
+    const ImageSize size = c.num_inputs() > 2 ? size_input(c, 2, "output_shape")
+                                              : ImageSize{images.dim(1), images.dim(2)};
     const float fill = c.num_inputs() > 3 ? float_scalar(c, 3, "fill_value") : 0.0F;
     Tensor& result = c.output(0, Shape{images.dim(0), size.height, size.width, images.dim(3)});
     if (result.num_elements() == 0) return;
@@ -215,7 +217,15 @@ Shapes projective_shape(ShapeContext& c) {
   return sized_images_shape(c, images.dim(0), 2, images.dim(3));
 }
 
+Shapes same_size_shape(ShapeContext& c) { return {c.with_rank(0, 4)}; }
+
 constexpr OpDef kOps[] = {
+    {.name = "ImageProjectiveTransform",
+     .inputs = "images: dtype, transforms: float",
+     .outputs = "transformed_images: dtype",
+     .attrs = "dtype: {uint8, int32, int64, half, float, double}; interpolation: string",
+     .shape = same_size_shape,
+     .kernel = make_kernel<ProjectiveKernel>},
     {.name = "ImageProjectiveTransformV2",
      .inputs = "images: dtype, transforms: float, output_shape: int32",
      .outputs = "transformed_images: dtype",

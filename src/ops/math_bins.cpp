@@ -45,6 +45,39 @@ void compute_input_boundaries(KernelContext& c) {
            [&]<class T>() { find_buckets(c, x.data<T>(), boundaries, buckets); });
 }
 
+// Each feature's values among its own boundaries; what lies above all of them is in the last
+// bucket.
+void compute_boosted_trees(KernelContext& c) {
+  const int features = c.num_inputs() / 2;
+  for (int i = 0; i < features; ++i) {
+    const Tensor& x = c.input(i);
+    const Tensor& boundaries = c.input(features + i);
+    if (x.rank() != 1 || boundaries.rank() != 1) {
+      throw invalid_argument(
+          "BoostedTreesBucketize: values and boundaries must be vectors. Details: the shapes of "
+          "feature ",
+          i, " are ", x.shape(), " and ", boundaries.shape(), ".");
+    }
+    const auto sorted = boundaries.values<float>();
+    check_sorted(c, sorted);
+    const std::int64_t last = std::max<std::int64_t>(boundaries.dim(0) - 1, 0);
+    auto* buckets = c.output(i, x.shape()).mutable_data<std::int32_t>();
+    for (const float value : x.values<float>()) {
+      const std::int64_t below = std::ranges::lower_bound(sorted, value) - sorted.begin();
+      *buckets++ = static_cast<std::int32_t>(std::min(below, last));
+    }
+  }
+}
+
+Shapes boosted_trees_shape(ShapeContext& c) {
+  Shapes shapes;
+  for (int i = 0; i < c.num_outputs(); ++i) {
+    shapes.push_back(c.with_rank(i, 1));
+    c.with_rank(c.num_outputs() + i, 1);
+  }
+  return shapes;
+}
+
 class BucketizeKernel final : public Kernel {
  public:
   explicit BucketizeKernel(const KernelInit& init)
@@ -182,6 +215,13 @@ constexpr OpDef kOps[] = {
      .attrs = "T: {int32, int64, float, double}",
      .shape = unchanged_shape,
      .kernel = kernel_function<compute_input_boundaries>,
+     .differentiable = Differentiable::kRefused},
+    {.name = "BoostedTreesBucketize",
+     .inputs = "float_values: num_features * float, bucket_boundaries: num_features * float",
+     .outputs = "buckets: num_features * int32",
+     .attrs = "num_features: int >= 0",
+     .shape = boosted_trees_shape,
+     .kernel = kernel_function<compute_boosted_trees>,
      .differentiable = Differentiable::kRefused},
     {.name = "HistogramFixedWidth",
      .inputs = "values: T, value_range: T, nbins: int32",

@@ -6,6 +6,7 @@
 namespace hub::testing {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -201,6 +202,33 @@ TEST(MathTest, TransformsOfEveryLengthGoBack) {
       ASSERT_NEAR(back.data<float>()[i], x.data<float>()[i], 2e-3f) << n;
     }
   }
+}
+
+TEST(MathTest, ComparisonsArePackedFromTheHighestBit) {
+  EXPECT_THAT(values<std::uint8_t>(run("CompareAndBitpack",
+                                       {floats({8}, {5, 0, 0, 3, 9, 3.5f, NAN, 4}), scalar(3.0f)},
+                                       {{"T", kFloat}})[0]),
+              ElementsAre(0b10001101));
+  EXPECT_THAT(
+      values<std::uint8_t>(
+          run("CompareAndBitpack",
+              {bools({8}, {true, false, false, false, false, false, false, true}), scalar(true)},
+              {{"T", kBool}})[0]),
+      ElementsAre(0b10000001));
+  EXPECT_EQ(infer("CompareAndBitpack", "[?,16];[]", {{"T", kFloat}}), "[?,2]");
+  EXPECT_EQ(error_code_of([] {
+              infer("CompareAndBitpack", "[7];[]", {{"T", kFloat}});
+            }),
+            ErrorCode::kInvalidArgument);
+}
+
+TEST(MathTest, BoostedTreesBucketsEndWithTheLastBoundary) {
+  const auto buckets =
+      run("BoostedTreesBucketize",
+          {floats({4}, {0, 1, 1.5f, 9}), floats({1}, {5}), floats({3}, {1, 2, 3}), floats({0}, {})},
+          {{"num_features", 2}});
+  EXPECT_THAT(values<std::int32_t>(buckets[0]), ElementsAre(0, 0, 1, 2));
+  EXPECT_THAT(values<std::int32_t>(buckets[1]), ElementsAre(0));
 }
 
 }  // namespace

@@ -106,6 +106,9 @@ class Sentencepiece {
   Sentencepiece(const Sentencepiece&) = delete;
   Sentencepiece& operator=(const Sentencepiece&) = delete;
 
+  const PieceVocabulary& vocabulary() const { return vocabulary_; }
+  const std::string& begin_piece() const { return model_.begin_piece; }
+  const std::string& end_piece() const { return model_.end_piece; }
   std::int32_t size() const { return vocabulary_.size(); }
   // Errors: OUT_OF_RANGE.
   const std::string& piece(std::int32_t id) const;

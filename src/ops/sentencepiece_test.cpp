@@ -162,5 +162,67 @@ TEST(SentencepieceTest, SamplesFollowTheScores) {
             ErrorCode::kInternal);
 }
 
+// The ops of tf_sentencepiece, whose model is an attribute.
+const std::string kMarked = model(piece("<s>", 0, kControl) + piece("</s>", 0, kControl) +
+                                  piece("▁a", -1) + piece("b", -2));
+
+TEST(TfSentencepieceTest, TextsBecomeRows) {
+  const Tensor text = texts({2}, {"ab", "a"});
+  const Attrs attrs = {{"out_type", kString},
+                       {"model_proto", kMarked},
+                       {"reverse", true},
+                       {"add_bos", true},
+                       {"add_eos", true}};
+  const auto sparse = run("SentencepieceEncodeSparse", {text, scalar(0), scalar(1.0f)}, attrs);
+  EXPECT_THAT(values<std::string>(sparse[1]),
+              ElementsAre("<s>", "b", "▁a", "</s>", "<s>", "▁a", "</s>"));
+  EXPECT_THAT(values<std::int64_t>(sparse[2]), ElementsAre(2, 4));
+  EXPECT_THAT(values<std::int64_t>(sparse[0]),
+              ElementsAre(0, 0, 0, 1, 0, 2, 0, 3, 1, 0, 1, 1, 1, 2));
+  const auto dense = run("SentencepieceEncodeDense", {text, ints({2}, {1, 1}), scalar(1.0f)},
+                         {{"model_proto", kMarked}});
+  EXPECT_THAT(values<std::int32_t>(dense[0]), ElementsAre(3, 4, 3, 0));  // padded with <unk>
+  EXPECT_THAT(values<std::int32_t>(dense[1]), ElementsAre(2, 1));
+  EXPECT_EQ(infer("SentencepieceEncodeDense", "[?];[3];[]", {{"model_proto", kMarked}}),
+            "[3,?];[3]");
+}
+
+TEST(TfSentencepieceTest, RowsBecomeTexts) {
+  const auto decoded = run("SentencepieceDecode", {ints({2, 2}, {3, 4, 3, 0}), ints({2}, {2, 1})},
+                           {{"T", kInt32}, {"model_proto", kMarked}});
+  EXPECT_THAT(values<std::string>(decoded[0]), ElementsAre("ab", "a"));
+  EXPECT_EQ(error_code_of([] {
+              run("SentencepieceDecode", {ints({1, 1}, {3}), ints({1}, {2})},
+                  {{"T", kInt32}, {"model_proto", kMarked}});
+            }),
+            ErrorCode::kInvalidArgument);
+}
+
+TEST(TfSentencepieceTest, PiecesAreLookedUp) {
+  const Attrs attrs = {{"model_proto", kMarked}};
+  EXPECT_EQ(run("SentencepieceGetPieceSize", {}, attrs)[0].scalar<std::int32_t>(), 5);
+  EXPECT_THAT(
+      values<std::int32_t>(run("SentencepiecePieceToId", {texts({2}, {"b", "none"})}, attrs)[0]),
+      ElementsAre(4, 0));
+  EXPECT_THAT(values<std::string>(run("SentencepieceIdToPiece", {ints({3}, {4, -1, 5})}, attrs)[0]),
+              ElementsAre("b", "", ""));
+  EXPECT_THAT(values<bool>(run("SentencepieceGetPieceType", {ints({3}, {1, 4, 9})},
+                               {{"model_proto", kMarked}, {"piece_type", 1}})[0]),
+              ElementsAre(true, false, false));
+}
+
+TEST(TfSentencepieceTest, ThereIsOneModelThatHasTheMarks) {
+  const auto code = [](const Attrs& attrs) {
+    return error_code_of([&] {
+      run("SentencepieceEncodeSparse", {texts({1}, {"a"}), scalar(0), scalar(1.0f)}, attrs);
+    });
+  };
+  EXPECT_EQ(code({}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({{"model_proto", kMarked}, {"model_file", "m"}}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({{"model_file", "/no/such/file"}}), ErrorCode::kNotFound);
+  EXPECT_EQ(code({{"model_proto", model(piece("a"))}, {"add_bos", true}}),
+            ErrorCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace hub::testing
