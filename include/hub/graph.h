@@ -66,6 +66,13 @@ class HUB_EXPORT Output {
   std::int32_t index_ = 0;
 };
 
+// A variable's value, to be read where an op takes it.
+struct VariableRead {
+  Output handle;  // a resource
+  DType dtype = DType::kInvalid;
+  PartialShape shape;
+};
+
 // What an op takes: a tensor of the graph, or a value of which a constant is made. A number
 // takes the dtype that the op's other inputs have; else whole numbers are int32 and others
 // float32. A Tensor keeps its dtype.
@@ -78,12 +85,18 @@ class HUB_EXPORT Input {
   Input(bool value) : value_(value) {}                    // NOLINT
   Input(std::integral auto value) : value_(static_cast<std::int64_t>(value)) {}  // NOLINT
   Input(std::floating_point auto value) : value_(static_cast<double>(value)) {}  // NOLINT
+  Input(VariableRead read) : value_(std::move(read)) {}                          // NOLINT
   Input(const Operation& op);  // NOLINT: its only output
 
-  using Value = std::variant<Output, Tensor, std::string, bool, std::int64_t, double>;
+  using Value = std::variant<Output, Tensor, VariableRead, std::string, bool, std::int64_t, double>;
   const Value& value() const { return value_; }
   // The tensor, where it is one of a graph.
   const Output* output() const { return std::get_if<Output>(&value_); }
+  // What is known of it: of a number, no dtype.
+  DType dtype() const;
+  PartialShape shape() const;
+  // The graph that it belongs to, if to any.
+  GraphState* graph_state() const;
 
  private:
   Value value_;

@@ -2,9 +2,11 @@
 
 // Everything that the library offers.
 
+#include "hub/control_flow.h"
 #include "hub/error.h"
 #include "hub/graph.h"
 #include "hub/module.h"
 #include "hub/ops.h"
 #include "hub/session.h"
 #include "hub/tensor.h"
+#include "hub/variables.h"

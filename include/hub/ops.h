@@ -59,7 +59,7 @@ HUB_EXPORT Output range(const Input& start, const Input& limit, const Input& del
                         std::string_view name = {});
 
 // Values and steps.
-HUB_EXPORT Output identity(const Output& x, std::string_view name = {});
+HUB_EXPORT Output identity(const Input& x, std::string_view name = {});
 HUB_EXPORT Output stop_gradient(const Output& x, std::string_view name = {});
 HUB_EXPORT Output zeros_like(const Output& x, std::string_view name = {});
 HUB_EXPORT Output ones_like(const Output& x, std::string_view name = {});
@@ -139,12 +139,12 @@ HUB_EXPORT Output reduce_all(const Output& x, const Axes& axes = {}, KeepDims ke
                              std::string_view name = {});
 HUB_EXPORT Output argmax(const Output& x, int axis, std::string_view name = {});
 // Half the sum of the squares.
-HUB_EXPORT Output l2_loss(const Output& x, std::string_view name = {});
+HUB_EXPORT Output l2_loss(const Input& x, std::string_view name = {});
 
 // Matrices. Of rank above 2 the product is one of batches.
-HUB_EXPORT Output matmul(const Output& a, const Output& b, bool transpose_a = false,
+HUB_EXPORT Output matmul(const Input& a, const Input& b, bool transpose_a = false,
                          bool transpose_b = false, std::string_view name = {});
-HUB_EXPORT Output bias_add(const Output& x, const Output& bias, std::string_view name = {});
+HUB_EXPORT Output bias_add(const Input& x, const Input& bias, std::string_view name = {});
 
 // Shapes and parts.
 HUB_EXPORT Output shape(const Output& x, DType out_type = kInt32, std::string_view name = {});
@@ -170,7 +170,7 @@ HUB_EXPORT std::vector<Output> unstack(const Output& value, int num, int axis = 
 HUB_EXPORT Output slice(const Output& x, const std::vector<std::int64_t>& begin,
                         const std::vector<std::int64_t>& size, std::string_view name = {});
 HUB_EXPORT Output tile(const Output& x, const Output& multiples, std::string_view name = {});
-HUB_EXPORT Output gather(const Output& params, const Output& indices, int axis = 0,
+HUB_EXPORT Output gather(const Input& params, const Input& indices, int axis = 0,
                          std::string_view name = {});
 HUB_EXPORT Output one_hot(const Output& indices, int depth, const Input& on_value,
                           const Input& off_value, std::string_view name = {});

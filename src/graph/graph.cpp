@@ -37,6 +37,27 @@ void Output::set_shape(const PartialShape& shape) const {
 
 Input::Input(const Operation& op) : value_(op.output(0)) {}
 
+DType Input::dtype() const {
+  if (const auto* out = std::get_if<Output>(&value_)) return out->dtype();
+  if (const auto* tensor = std::get_if<Tensor>(&value_)) return tensor->dtype();
+  if (const auto* read = std::get_if<VariableRead>(&value_)) return read->dtype;
+  if (std::holds_alternative<std::string>(value_)) return kString;
+  return std::holds_alternative<bool>(value_) ? kBool : DType::kInvalid;
+}
+
+PartialShape Input::shape() const {
+  if (const auto* out = std::get_if<Output>(&value_)) return out->shape();
+  if (const auto* tensor = std::get_if<Tensor>(&value_)) return tensor->shape();
+  if (const auto* read = std::get_if<VariableRead>(&value_)) return read->shape;
+  return PartialShape::scalar();
+}
+
+GraphState* Input::graph_state() const {
+  if (const auto* out = std::get_if<Output>(&value_)) return out->graph_state();
+  if (const auto* read = std::get_if<VariableRead>(&value_)) return read->handle.graph_state();
+  return nullptr;
+}
+
 const std::string& Operation::name() const { return node_of(*this).name; }
 const std::string& Operation::type() const { return node_of(*this).op_name; }
 const std::string& Operation::device() const { return node_of(*this).device; }

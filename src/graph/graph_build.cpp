@@ -114,6 +114,14 @@ Tensor scalar_of(DType dtype, Number value) {
 Tensor make_scalar_of(DType dtype, double value) { return scalar_of(dtype, value); }
 Tensor make_scalar_of(DType dtype, std::int64_t value) { return scalar_of(dtype, value); }
 
+Attrs constant_attrs(const Input& value) {
+  if (value.graph_state() != nullptr)
+    throw invalid_argument("A constant is made of a value. Details: got a tensor of a graph.");
+  Tensor tensor = value_as(value, DType::kInvalid, DType::kInvalid);
+  if (!tensor.is_valid()) throw invalid_argument("A constant needs a value.");
+  return {{"dtype", tensor.dtype()}, {"value", std::move(tensor)}};
+}
+
 int GraphState::build(std::string_view op_type, const std::vector<Input>& inputs, AttrMap attrs,
                       std::string_view name) {
   const Op* op = data_.registry().find(op_type);
@@ -134,6 +142,16 @@ int GraphState::build(std::string_view op_type, const std::vector<Input>& inputs
       with_context([&] { return converted(op_type, schema, inputs, attrs); },
                    [&] { return cat("in node \"", name_stack_, "\" (", op_type, ")"); });
   return create(op_type, std::move(ids), std::move(attrs), cat(name_stack_, "/"));
+}
+
+// A variable is read where it is used, and placed where it is.
+OutputId GraphState::read_variable(OutputId handle, DType dtype) {
+  const auto colocation = std::exchange(colocation_stack, {});
+  AttrMap attrs;
+  attrs["dtype"] = AttrValue(dtype);
+  const int node = create("ReadVariableOp", {handle}, std::move(attrs), "ReadVariableOp");
+  colocation_stack = colocation;
+  return {node, 0};
 }
 
 std::vector<OutputId> GraphState::converted(std::string_view, const OpDefMessage& schema,
@@ -160,14 +178,17 @@ std::vector<OutputId> GraphState::converted(std::string_view, const OpDefMessage
     }
   };
   for_each_input([&](const ArgDef& arg, std::size_t, std::size_t i) {
-    if (arg.type_attr.empty()) return;
-    if (ids[i].is_valid())
-      known.try_emplace(arg.type_attr, data_.fact(ids[i]).dtype);
-    else if (const auto* tensor = std::get_if<Tensor>(&inputs[i].value()))
-      known.try_emplace(arg.type_attr, tensor->dtype());
+    const bool has_dtype = std::holds_alternative<Output>(inputs[i].value()) ||
+                           std::holds_alternative<Tensor>(inputs[i].value()) ||
+                           std::holds_alternative<VariableRead>(inputs[i].value());
+    if (has_dtype && !arg.type_attr.empty()) known.try_emplace(arg.type_attr, inputs[i].dtype());
   });
   for_each_input([&](const ArgDef& arg, std::size_t k, std::size_t i) {
     if (ids[i].is_valid()) return;
+    if (const auto* read = std::get_if<VariableRead>(&inputs[i].value())) {
+      ids[i] = read_variable(id_of(read->handle, *this), read->dtype);
+      return;
+    }
     Tensor value = value_as(inputs[i], wanted_dtype(arg, attrs, known), default_dtype(schema, arg));
     if (!value.is_valid()) throw invalid_argument("A value is missing. Details: input ", i, ".");
     if (!arg.type_attr.empty()) known.try_emplace(arg.type_attr, value.dtype());

@@ -71,8 +71,34 @@ int GraphState::create(std::string_view op_type, std::vector<OutputId> inputs, A
     flow_context->add_op(node);
   }
   for (ControlScope& scope : control_scopes) scope.seen.insert(node);
+  // What writes a reference is placed where the variable is.
+  const std::vector<int> references = reference_inputs(node);
+  if (references.empty()) {
+    apply_scopes(node);
+    return node;
+  }
+  const auto devices = std::exchange(device_stack, {});
+  const auto colocation = colocation_stack;
+  for (std::size_t i = 0; i < references.size(); ++i)
+    colocation_stack.push_back(input_nodes[static_cast<std::size_t>(references[i])]);
   apply_scopes(node);
+  colocation_stack = colocation;
+  device_stack = devices;
   return node;
+}
+
+// The inputs that the op takes as references.
+std::vector<int> GraphState::reference_inputs(int node) const {
+  std::vector<int> result;
+  const Node& added = data_.node(node);
+  if (added.op == nullptr) return result;
+  const auto& args = added.op->schema().inputs;
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    for (int k = added.input_arg_begins[i]; args[i].is_ref && k < added.input_arg_begins[i + 1];
+         ++k)
+      result.push_back(k);
+  }
+  return result;
 }
 
 // Graph._control_dependencies_for_inputs: nothing from a scope one of whose nodes is an input.
@@ -106,6 +132,11 @@ std::vector<std::string> GraphState::colocation_groups(int node) const {
 
 // Graph._create_op_helper: devices, then colocation, which wins.
 void GraphState::apply_scopes(int node) {
+  if (!attr_scope.empty()) {
+    const GraphEdit edit(*this);
+    for (const auto& [name, value] : attr_scope)
+      data_.mutable_node(node).attrs.try_emplace(name, value);
+  }
   if (device_stack.empty() && colocation_stack.empty()) return;
   std::string device = data_.node(node).device;
   for (auto scope = device_stack.rbegin(); scope != device_stack.rend(); ++scope) {
@@ -139,7 +170,23 @@ std::vector<int> GraphState::import(const GraphDef& graph_def, const ImportOptio
     added = import_graph_def(graph_def, options, data_);
   }
   for (const int node : added) names_in_use_.try_emplace(lower_case(data_.node(node).name), 1);
+  adopt(added);
   return added;
+}
+
+// Graph._add_new_tf_operations: what is around an import holds for its nodes too.
+void GraphState::adopt(const std::vector<int>& added) {
+  for (ControlScope& scope : control_scopes) scope.seen.insert(added.begin(), added.end());
+  if (flow_context != nullptr) {
+    for (const int node : added) set_context_of(node, flow_context);
+  }
+  for (const int node : added) {
+    apply_scopes(node);
+    std::vector<int> inputs;
+    for (const OutputId input : data_.node(node).inputs) inputs.push_back(input.node);
+    for (const int control : new_control_inputs(inputs)) add_control_input(node, control);
+    if (flow_context != nullptr) flow_context->add_op(node);
+  }
 }
 
 void GraphState::set_input(int node, int input, OutputId output) {

@@ -50,6 +50,8 @@ class GraphState : public std::enable_shared_from_this<GraphState> {
   // The same for inputs that are tensors; `name` ends in '/' (taken as it is) or is made unique.
   int create(std::string_view op_type, std::vector<OutputId> inputs, AttrMap attrs,
              std::string_view name);
+  // Adds a node that reads a resource variable.
+  OutputId read_variable(OutputId handle, DType dtype);
   // Adds nodes of a GraphDef as they are, then marks their names. See import.h.
   std::vector<int> import(const GraphDef& graph_def, const ImportOptions& options);
 
@@ -78,6 +80,7 @@ class GraphState : public std::enable_shared_from_this<GraphState> {
   };
   std::vector<ControlScope> control_scopes;
   std::vector<int> colocation_stack;
+  AttrMap attr_scope;  // attributes that new nodes get where they have none of the name
   std::vector<std::optional<std::string>> device_stack;
   std::vector<int> new_control_inputs(const std::vector<int>& wanted) const;
   std::vector<std::string> colocation_groups(int node) const;
@@ -115,6 +118,8 @@ class GraphState : public std::enable_shared_from_this<GraphState> {
   std::vector<OutputId> converted(std::string_view op_type, const OpDefMessage& schema,
                                   const std::vector<Input>& inputs, AttrMap& attrs);
   void apply_scopes(int node);
+  void adopt(const std::vector<int>& added);
+  std::vector<int> reference_inputs(int node) const;
   void changed() { changes_.fetch_add(1, std::memory_order_relaxed); }
 
   GraphData data_;
@@ -165,6 +170,10 @@ AttrMap to_attr_map(const Attrs& attrs);
 // A scalar of this dtype. Errors: INVALID_ARGUMENT where the value does not fit the dtype.
 Tensor make_scalar_of(DType dtype, double value);
 Tensor make_scalar_of(DType dtype, std::int64_t value);
+
+// The attributes of a Const of this value; a number is int32 or float32.
+// Errors: INVALID_ARGUMENT where it is a tensor of a graph.
+Attrs constant_attrs(const Input& value);
 
 // "/cpu:0" and "/job:a/task:1" merged: what `inner` says counts. Canonical text.
 // Errors: INVALID_ARGUMENT for text that is no device.

@@ -29,8 +29,12 @@ OutputId resolve(const Endpoint& endpoint, const GraphState& graph) {
   if (const auto* output = std::get_if<Output>(&endpoint.value())) return id_of(*output, graph);
   if (const auto* op = std::get_if<Operation>(&endpoint.value())) return {id_of(*op, graph), -1};
   const auto& name = std::get<std::string>(endpoint.value());
-  const OutputId found = graph.data().find_output(name);
-  return name.find(':') == std::string::npos ? OutputId{found.node, -1} : found;
+  if (name.find(':') != std::string::npos) return graph.data().find_output(name);
+  const int node = graph.data().find(name);
+  if (node < 0) {
+    throw not_found("There is no such node in the graph. Details: \"", printable(name), "\".");
+  }
+  return {node, -1};
 }
 
 OutputId resolve_feed(const Endpoint& endpoint, const GraphState& graph) {

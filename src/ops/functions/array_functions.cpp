@@ -106,8 +106,8 @@ Output range(const Input& start, const Input& limit, const Input& delta, std::st
       .op("Range", {start, limit, delta}, {}, name_or(name, "range"));
 }
 
-Output identity(const Output& x, std::string_view name) {
-  return x.graph().op("Identity", {x}, {}, name);
+Output identity(const Input& x, std::string_view name) {
+  return graph_of({&x}).op("Identity", {x}, {}, name);
 }
 Output stop_gradient(const Output& x, std::string_view name) {
   return x.graph().op("StopGradient", {x}, {}, name);
@@ -168,20 +168,21 @@ Output argmax(const Output& x, int axis, std::string_view name) {
   return x.graph().op("ArgMax", {x, axis}, {}, name);
 }
 
-Output matmul(const Output& a, const Output& b, bool transpose_a, bool transpose_b,
+Output matmul(const Input& a, const Input& b, bool transpose_a, bool transpose_b,
               std::string_view name) {
-  const auto is_batch = [](const Output& x) {
+  const Graph graph = graph_of({&a, &b});
+  const auto is_batch = [](const Input& x) {
     return !x.shape().has_rank() || x.shape().rank() > 2;
   };
   if (is_batch(a) && is_batch(b)) {
-    return a.graph().op("BatchMatMulV2", {a, b}, {{"adj_x", transpose_a}, {"adj_y", transpose_b}},
-                        name_or(name, "MatMul"));
+    return graph.op("BatchMatMulV2", {a, b}, {{"adj_x", transpose_a}, {"adj_y", transpose_b}},
+                    name_or(name, "MatMul"));
   }
-  return a.graph().op("MatMul", {a, b},
-                      {{"transpose_a", transpose_a}, {"transpose_b", transpose_b}}, name);
+  return graph.op("MatMul", {a, b}, {{"transpose_a", transpose_a}, {"transpose_b", transpose_b}},
+                  name);
 }
-Output bias_add(const Output& x, const Output& bias, std::string_view name) {
-  return x.graph().op("BiasAdd", {x, bias}, {}, name);
+Output bias_add(const Input& x, const Input& bias, std::string_view name) {
+  return graph_of({&x, &bias}).op("BiasAdd", {x, bias}, {}, name);
 }
 
 Output shape(const Output& x, DType out_type, std::string_view name) {
@@ -264,8 +265,8 @@ Output tile(const Output& x, const Output& multiples, std::string_view name) {
   return x.graph().op("Tile", {x, multiples}, {}, name);
 }
 
-Output gather(const Output& params, const Output& indices, int axis, std::string_view name) {
-  return params.graph().op("GatherV2", {params, indices, axis}, {}, name);
+Output gather(const Input& params, const Input& indices, int axis, std::string_view name) {
+  return graph_of({&params, &indices}).op("GatherV2", {params, indices, axis}, {}, name);
 }
 
 Output one_hot(const Output& indices, int depth, const Input& on_value, const Input& off_value,

@@ -13,12 +13,6 @@ Output unary(std::string_view op, const Output& x, std::string_view name) {
   return x.graph().op(op, {x}, {}, name);
 }
 
-DType dtype_of_input(const Input& x) {
-  if (const Output* output = x.output()) return output->dtype();
-  if (const auto* tensor = std::get_if<Tensor>(&x.value())) return tensor->dtype();
-  return DType::kInvalid;
-}
-
 // What Python's `/` makes of integers (math_ops._truediv_python3); kInvalid: no cast.
 DType division_dtype(DType dtype) {
   switch (dtype) {
@@ -34,9 +28,7 @@ DType division_dtype(DType dtype) {
   }
 }
 
-bool is_text(const Input& x) {
-  return dtype_of_input(x) == kString || std::holds_alternative<std::string>(x.value());
-}
+bool is_text(const Input& x) { return x.dtype() == kString; }
 
 }  // namespace
 
@@ -53,7 +45,7 @@ Output multiply(const Input& x, const Input& y, std::string_view name) {
 }
 Output divide(const Input& x, const Input& y, std::string_view name) {
   const Graph graph = graph_of({&x, &y});
-  const DType dtype = dtype_of_input(x) != DType::kInvalid ? dtype_of_input(x) : dtype_of_input(y);
+  const DType dtype = x.dtype() != DType::kInvalid ? x.dtype() : y.dtype();
   const DType wanted = division_dtype(dtype);
   const NameScope scope(graph, name_or(name, "truediv"));
   if (wanted == DType::kInvalid) return graph.op("RealDiv", {x, y}, {}, scope.name());
@@ -143,7 +135,9 @@ Output softmax(const Output& logits, std::string_view name) {
 Output log_softmax(const Output& logits, std::string_view name) {
   return unary("LogSoftmax", logits, name);
 }
-Output l2_loss(const Output& x, std::string_view name) { return unary("L2Loss", x, name); }
+Output l2_loss(const Input& x, std::string_view name) {
+  return graph_of({&x}).op("L2Loss", {x}, {}, name);
+}
 
 }  // namespace ops
 

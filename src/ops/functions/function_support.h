@@ -13,7 +13,7 @@ namespace hub {
 // The graph of the first input that is a tensor. Errors: INVALID_ARGUMENT where none is.
 inline Graph graph_of(std::initializer_list<const Input*> inputs) {
   for (const Input* input : inputs) {
-    if (const Output* output = input->output()) return output->graph();
+    if (GraphState* state = input->graph_state()) return Graph(state->shared_from_this());
   }
   throw invalid_argument("At least one input must be a tensor of a graph.");
 }
