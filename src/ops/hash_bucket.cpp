@@ -2,6 +2,7 @@
 
 #include <farmhash.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "graph/shape_rules.h"
@@ -41,6 +42,10 @@ void write_fingerprint(const void* data, std::size_t size, std::uint8_t* to) {
 void fingerprint_strings(const Tensor& data, std::int64_t row, std::int64_t width,
                          std::uint8_t* to) {
   const std::string* text = data.data<std::string>() + row * width;
+  if (width == 0) {
+    std::fill_n(to, 8, std::uint8_t{0});
+    return;
+  }
   if (width == 1) return write_fingerprint(text->data(), text->size(), to);
   std::vector<std::uint8_t> parts(static_cast<std::size_t>(width) * 8);
   for (std::int64_t i = 0; i < width; ++i) {

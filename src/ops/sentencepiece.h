@@ -82,9 +82,6 @@ class SegmentationAlgorithm {
   // At random, sharper with a larger alpha (unigram), coarser with a smaller one (BPE).
   virtual Segmentation sample(std::string_view text, float alpha, std::mt19937& random) const;
   virtual bool has_sample() const { return false; }
-  virtual std::int32_t id(const PieceVocabulary& vocabulary, std::string_view piece) const {
-    return vocabulary.id(piece);
-  }
   // Whether two segmentations, pieces with spaces between, are as good as each other.
   virtual bool are_equivalent(std::string_view expected, std::string_view actual) const {
     return expected == actual;
@@ -112,7 +109,7 @@ class Sentencepiece {
   std::int32_t size() const { return vocabulary_.size(); }
   // Errors: OUT_OF_RANGE.
   const std::string& piece(std::int32_t id) const;
-  std::int32_t id(std::string_view piece) const { return algorithm_->id(vocabulary_, piece); }
+  std::int32_t id(std::string_view piece) const { return vocabulary_.id(piece); }
 
   // Errors: INTERNAL where the model cannot do it.
   EncodedText encode(std::string_view input, const SentencepieceOptions& options) const;

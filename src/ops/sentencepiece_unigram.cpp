@@ -239,14 +239,6 @@ class Unigram final : public SegmentationAlgorithm {
     return lattice_of(text).sample(alpha, random);
   }
 
-  // The library looks a piece up as a C string.
-  std::int32_t id(const PieceVocabulary& vocabulary, std::string_view piece) const override {
-    const std::int32_t whole = vocabulary.id(piece);
-    if (whole != vocabulary.unknown_id()) return whole;
-    const std::int32_t found = vocabulary.normal_id(piece.substr(0, piece.find('\0')));
-    return found >= 0 ? found : whole;
-  }
-
   bool are_equivalent(std::string_view expected, std::string_view actual) const override {
     constexpr float kEpsilon = 1e-7f;
     return std::abs(score_of(expected) - score_of(actual)) <= kEpsilon;
@@ -282,7 +274,7 @@ class Unigram final : public SegmentationAlgorithm {
     while (true) {
       const std::size_t end = std::min(pieces.find(' '), pieces.size());
       const std::string_view piece = pieces.substr(0, end);
-      const std::int32_t found = id(vocabulary_, piece);
+      const std::int32_t found = vocabulary_.id(piece);
       total = found == vocabulary_.unknown_id()
                   ? total + unknown_score()
                   : static_cast<float>(static_cast<double>(total) + score(found, piece.size()));

@@ -19,9 +19,7 @@ namespace {
 constexpr double kStringCostNs = 60;
 
 bool utf8_encoding(const KernelInit& init) {
-  std::string encoding = init.attr<std::string>("encoding");
-  std::ranges::transform(encoding, encoding.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto& encoding = init.attr<std::string>("encoding");
   if (encoding.empty()) return false;
   if (encoding == "utf-8") return true;
   throw invalid_argument(init.op(), ": only utf-8 or '' (bytes) are encodings. Details: got \"",

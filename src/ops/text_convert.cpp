@@ -23,7 +23,9 @@ class AsStringKernel final : public Kernel {
     format_ = "%";
     const auto& fill = init.attr<std::string>("fill");
     format_ += fill;
-    if (const auto width = init.attr<std::int64_t>("width"); width > -1) format_ += cat(width);
+    const auto width = init.attr<std::int64_t>("width");
+    padded_ = width > 0;
+    if (width > -1) format_ += cat(width);
     if (const auto precision = init.attr<std::int64_t>("precision"); precision > -1)
       format_ += cat(".", precision);
     format_ += conversion(init);
@@ -51,13 +53,14 @@ class AsStringKernel final : public Kernel {
     if (scientific && shortest) {
       throw invalid_argument("AsString: scientific and shortest notation exclude each other.");
     }
-    if (!is_float() && (scientific || shortest)) {
+    const bool takes_all = is_float() || dtype_ == DType::kString;  // text ignores them
+    if (!takes_all && (scientific || shortest)) {
       throw invalid_argument(
           "AsString: scientific and shortest notation are for floating numbers. Details: the dtype "
           "is ",
           dtype_, ".");
     }
-    if (!is_float() && dtype_ != DType::kString && init.attr<std::int64_t>("precision") >= 0) {
+    if (!takes_all && init.attr<std::int64_t>("precision") >= 0) {
       throw invalid_argument(
           "AsString: a precision is for floating numbers. Details: the dtype is ", dtype_, ".");
     }
@@ -109,7 +112,7 @@ class AsStringKernel final : public Kernel {
     if constexpr (std::is_same_v<T, bool>) {
       return value ? "true" : "false";
     } else if constexpr (std::is_same_v<T, std::string>) {
-      return print(value.c_str());
+      return padded_ ? print(value.c_str()) : value;
     } else if constexpr (std::is_same_v<T, std::complex<float>> ||
                          std::is_same_v<T, std::complex<double>>) {
       return print(static_cast<double>(value.real()), static_cast<double>(value.imag()));
@@ -126,6 +129,7 @@ class AsStringKernel final : public Kernel {
 
   DType dtype_;
   std::string format_;
+  bool padded_ = false;  // text is formatted only then
 };
 
 // Reverses the bytes of each number, or of each part of a complex one.
@@ -186,6 +190,10 @@ class DecodePaddedRawKernel final : public Kernel {
 
   void compute(KernelContext& context) const override {
     const Tensor& input = context.input(0);
+    if (context.input(1).rank() != 0) {
+      throw invalid_argument("DecodePaddedRaw: the fixed length must be a scalar. Details: ",
+                             context.input(1).shape(), ".");
+    }
     const std::int64_t length = integer_scalar(context, 1, "fixed_length");
     const auto size = static_cast<std::int64_t>(dtype_size(dtype_));
     if (length <= 0 || length % size != 0) {

@@ -99,6 +99,21 @@ TEST(TextTest, NGramsOfHostileWidthsAreAnErrorBeforeMemoryIsTaken) {
               ElementsAre("< a b", "a b >"));
 }
 
+TEST(TextTest, TheEncodingIsSpelledInLowerCase) {
+  const auto lower = [](const char* encoding) {
+    return run("StringLower", {texts({}, {"ÀB"})}, {{"encoding", encoding}})[0]
+        .scalar<std::string>();
+  };
+  EXPECT_EQ(lower("utf-8"), "àb");
+  EXPECT_EQ(lower(""), "Àb");
+  EXPECT_EQ(error_code_of([&] { lower("UTF-8"); }), ErrorCode::kInvalidArgument);
+}
+
+TEST(TextTest, ScriptsAreThoseOfUnicode13) {
+  EXPECT_THAT(values<std::int32_t>(run("UnicodeScript", {ints({3}, {'a', 0x10570, -1})})[0]),
+              ElementsAre(25, 103, -1));
+}
+
 TEST(TextTest, FormattedTensorsAreCutAtBothEnds) {
   const auto formatted = [](const Tensor& tensor, int summarize) {
     return run("StringFormat", {tensor},

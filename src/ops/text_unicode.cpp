@@ -4,7 +4,6 @@
 #include <unicode/uchar.h>
 #include <unicode/ucnv.h>
 #include <unicode/unistr.h>
-#include <unicode/uscript.h>
 
 #include <limits>
 #include <memory>
@@ -13,6 +12,7 @@
 #include "graph/shape_rules.h"
 #include "ops/kernel.h"
 #include "ops/ragged.h"
+#include "ops/unicode_script.h"
 
 namespace hub {
 namespace {
@@ -241,9 +241,7 @@ void script(KernelContext& context) {
   const Tensor& codes = context.input(0);
   std::int32_t* result = context.output(0, codes.shape()).mutable_data<std::int32_t>();
   for (const std::int32_t code : codes.values<std::int32_t>()) {
-    UErrorCode status = U_ZERO_ERROR;
-    const UScriptCode script = uscript_getScript(code, &status);
-    *result++ = U_FAILURE(status) ? USCRIPT_INVALID_CODE : script;
+    *result++ = script_of(code, kTensorFlowUnicode);
   }
 }
 

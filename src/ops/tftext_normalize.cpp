@@ -3,6 +3,7 @@
 #include <unicode/bytestream.h>
 #include <unicode/edits.h>
 #include <unicode/normalizer2.h>
+#include <unicode/uniset.h>
 #include <unicode/unistr.h>
 
 #include <algorithm>
@@ -70,30 +71,51 @@ bool decomposes(std::string_view form) {
   return !form.empty() && (form.back() == 'D' || form.back() == 'd');
 }
 
+// Normalises what Unicode 12.1, the version of TensorFlow Text's ICU, has assigned or ignores:
+// what came later is left alone there.
+class OldNormalizer {
+ public:
+  explicit OldNormalizer(const icu::Normalizer2* (*find)(UErrorCode&)) {
+    icu::UnicodeSet assigned(icu::UnicodeString("[[:age=12.1:][[:DI:]&[:Cn:]]]"), status_);
+    assigned.freeze();
+    const icu::Normalizer2* normalizer = find(status_);
+    if (U_SUCCESS(status_)) {
+      assigned_ = std::make_unique<const icu::UnicodeSet>(assigned);
+      filtered_ = std::make_unique<const icu::FilteredNormalizer2>(*normalizer, *assigned_);
+    }
+  }
+
+  // Errors: INTERNAL where ICU lacks its data.
+  const icu::Normalizer2& get() const {
+    if (filtered_ != nullptr) return *filtered_;
+    throw internal_error("ICU has no such normalisation. Details: ", u_errorName(status_), ".");
+  }
+
+ private:
+  UErrorCode status_ = U_ZERO_ERROR;
+  std::unique_ptr<const icu::UnicodeSet> assigned_;
+  std::unique_ptr<const icu::FilteredNormalizer2> filtered_;
+};
+
 const icu::Normalizer2& case_folder() {
-  UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* normalizer = icu::Normalizer2::getNFKCCasefoldInstance(status);
-  if (U_FAILURE(status)) throw internal_error("ICU has no case folding: ", u_errorName(status));
-  return *normalizer;
+  static const OldNormalizer normalizer(icu::Normalizer2::getNFKCCasefoldInstance);
+  return normalizer.get();
 }
 
 const icu::Normalizer2& normalizer_of(std::string form, std::string_view op) {
+  static const OldNormalizer nfc(icu::Normalizer2::getNFCInstance);
+  static const OldNormalizer nfd(icu::Normalizer2::getNFDInstance);
+  static const OldNormalizer nfkc(icu::Normalizer2::getNFKCInstance);
+  static const OldNormalizer nfkd(icu::Normalizer2::getNFKDInstance);
   std::ranges::transform(form, form.begin(), [](char c) {
     return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
   });
-  UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* normalizer = form == "NFC"    ? icu::Normalizer2::getNFCInstance(status)
-                                       : form == "NFKC" ? icu::Normalizer2::getNFKCInstance(status)
-                                       : form == "NFD"  ? icu::Normalizer2::getNFDInstance(status)
-                                       : form == "NFKD" ? icu::Normalizer2::getNFKDInstance(status)
-                                                        : nullptr;
-  if (U_FAILURE(status)) throw internal_error(op, ": ICU fails: ", u_errorName(status), ".");
-  if (normalizer == nullptr) {
-    throw invalid_argument(op,
-                           ": the normalisation form must be NFC, NFD, NFKC or NFKD. Details: \"",
-                           printable(form), "\".");
-  }
-  return *normalizer;
+  if (form == "NFC") return nfc.get();
+  if (form == "NFD") return nfd.get();
+  if (form == "NFKC") return nfkc.get();
+  if (form == "NFKD") return nfkd.get();
+  throw invalid_argument(op, ": the normalisation form must be NFC, NFD, NFKC or NFKD. Details: \"",
+                         printable(form), "\".");
 }
 
 void normalize_all(KernelContext& context, const icu::Normalizer2& normalizer, bool decomposes) {

@@ -2,7 +2,6 @@
 // and as labels or logits say.
 
 #include <unicode/uchar.h>
-#include <unicode/uscript.h>
 #include <unicode/utf8.h>
 
 #include "graph/op.h"
@@ -11,6 +10,7 @@
 #include "ops/regex.h"
 #include "ops/sentencepiece_normalizer.h"
 #include "ops/token_rows.h"
+#include "ops/unicode_script.h"
 
 namespace hub {
 namespace {
@@ -154,12 +154,6 @@ void whitespace_tokenize_codes(KernelContext& context) {
   tokens.write(context);
 }
 
-UScriptCode script_of(UChar32 code) {
-  UErrorCode status = U_ZERO_ERROR;
-  const UScriptCode script = uscript_getScript(code, &status);
-  return U_FAILURE(status) ? USCRIPT_INVALID_CODE : script;
-}
-
 class ScriptTokenizeKernel final : public Kernel {
  public:
   explicit ScriptTokenizeKernel(const KernelInit& init)
@@ -186,7 +180,7 @@ class ScriptTokenizeKernel final : public Kernel {
     };
     for (std::size_t i = 0; i < codes.size(); ++i) {
       const bool space = u_isUWhiteSpace(codes[i]) != 0;
-      const UScriptCode script = script_of(codes[i]);
+      const UScriptCode script = script_of(codes[i], kTensorFlowTextUnicode);
       if (script != last_script || (keep_whitespace_ && space != after_space)) end_token(i);
       last_script = script;
       if (!space || keep_whitespace_) {
@@ -218,7 +212,7 @@ class RegexSplitKernel final : public Kernel {
     const auto kept = kept_.find(context.input(2).scalar<std::string>(), kOp);
     TokenRows rows;
     for (const std::string& text : context.input(0).values<std::string>()) {
-      split(text, *delimiter, *kept, rows);
+      split(text.c_str(), *delimiter, *kept, rows);  // up to a NUL, as TensorFlow does
       rows.end_row();
     }
     output_texts(context, 0, std::move(rows.tokens));

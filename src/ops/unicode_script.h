@@ -1,0 +1,27 @@
+#pragma once
+
+// Scripts of code points, as the ICU that TensorFlow holds knows them.
+
+#include <unicode/uchar.h>
+#include <unicode/uscript.h>
+
+#include <array>
+#include <cstdint>
+
+namespace hub {
+
+using UnicodeVersion = std::array<std::uint8_t, 2>;
+inline constexpr UnicodeVersion kTensorFlowUnicode = {13, 0};      // 2.15
+inline constexpr UnicodeVersion kTensorFlowTextUnicode = {12, 1};  // 2.15
+
+// USCRIPT_INVALID_CODE for what is no code point. What came after `newest` is unassigned.
+inline UScriptCode script_of(UChar32 code, const UnicodeVersion& newest) {
+  UErrorCode status = U_ZERO_ERROR;
+  const UScriptCode script = uscript_getScript(code, &status);
+  if (U_FAILURE(status)) return USCRIPT_INVALID_CODE;
+  UVersionInfo age;
+  u_charAge(code, age);
+  return UnicodeVersion{age[0], age[1]} > newest ? USCRIPT_UNKNOWN : script;
+}
+
+}  // namespace hub
