@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/image_resize.h"
+#include "ops/kernels/four_floats.h"
 
 namespace hub {
 namespace {
@@ -31,12 +32,13 @@ float covered(const Span& span, std::int64_t i, float scale) {
   return end > span.to ? span.to - begin : 1.0F;
 }
 
-// A span of columns, with places and shares ready for use.
+// A span of columns and its shares.
 struct Columns {
   std::int64_t begin;
   std::int64_t end;
   float first_share;
   float last_share;
+  bool is_inside;  // of the original, with a pixel to spare
 };
 
 struct WeightedRow {
@@ -69,9 +71,10 @@ class AreaKernel final : public Kernel {
     std::vector<Columns> result(static_cast<std::size_t>(size.out.width));
     for (std::int64_t x = 0; x < size.out.width; ++x) {
       const Span span = span_of(x, size.width_scale);
-      result[static_cast<std::size_t>(x)] = {span.begin, span.end,
-                                             covered(span, span.begin, size.width_scale),
-                                             covered(span, span.end - 1, size.width_scale)};
+      result[static_cast<std::size_t>(x)] = {
+          span.begin, span.end, covered(span, span.begin, size.width_scale),
+          covered(span, span.end - 1, size.width_scale),
+          span.begin < size.in.width && span.end >= 1 && span.end <= size.in.width};
     }
     return result;
   }
@@ -103,29 +106,50 @@ class AreaKernel final : public Kernel {
   template <class T, std::int64_t kChannels>
   static void resize_row(const Resize& size, const T* image, const std::vector<WeightedRow>& rows,
                          const std::vector<Columns>& columns, float* out) {
-    const std::int64_t channels = kChannels == 0 ? size.channels : kChannels;
     const auto scale =
         static_cast<float>(1.0 / static_cast<double>(size.height_scale * size.width_scale));
-    const auto at = [&](std::int64_t x) {
+    const std::int64_t channels = kChannels == 0 ? size.channels : kChannels;
+    const std::int64_t row_size = size.in.width * channels;
+    const auto clamped = [&](std::int64_t x) {
       return std::clamp<std::int64_t>(x, 0, size.in.width - 1) * channels;
     };
     for (const Columns& span : columns) {
+      if constexpr (kChannels == 3) {
+        // Reads and writes one float more than there is; what follows is written later.
+        if (span.is_inside && &span != &columns.back()) {
+          FourFloats sums{};
+          for (const WeightedRow& row : rows) {
+            const T* pixels = image + row.row * row_size;
+            sums += span_sum<FourFloats>(
+                        span, [=](std::int64_t x) { return load_four(pixels + x * 3); }) *
+                    row.share;
+          }
+          store_four(out, sums * scale);
+          out += 3;
+          continue;
+        }
+      }
       for (std::int64_t k = 0; k < channels; ++k) {
         float sum = 0;
         for (const WeightedRow& row : rows) {
-          const T* pixels = image + row.row * size.in.width * channels + k;
-          float row_sum = static_cast<float>(pixels[at(span.begin)]) * span.first_share;
-          if (span.begin + 1 != span.end) {
-            for (std::int64_t x = span.begin + 1; x < span.end - 1; ++x) {
-              row_sum += static_cast<float>(pixels[at(x)]);
-            }
-            row_sum += static_cast<float>(pixels[at(span.end - 1)]) * span.last_share;
-          }
-          sum += row_sum * row.share;
+          const T* pixels = image + row.row * row_size + k;
+          sum += span_sum<float>(
+                     span, [&](std::int64_t x) { return static_cast<float>(pixels[clamped(x)]); }) *
+                 row.share;
         }
         *out++ = sum * scale;
       }
     }
+  }
+
+  template <class Value, class Pixel>
+  static Value span_sum(const Columns& span, Pixel&& pixel) {
+    Value sum = pixel(span.begin) * span.first_share;
+    if (span.begin + 1 != span.end) {
+      for (std::int64_t x = span.begin + 1; x < span.end - 1; ++x) sum += pixel(x);
+      sum += pixel(span.end - 1) * span.last_share;
+    }
+    return sum;
   }
 
   ResizeRule rule_;

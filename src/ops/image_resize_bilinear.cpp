@@ -1,10 +1,10 @@
 // ResizeBilinear and its gradient.
 
 #include <algorithm>
-#include <cstring>
 
 #include "ops/elements.h"
 #include "ops/image_resize.h"
+#include "ops/kernels/four_floats.h"
 
 namespace hub {
 namespace {
@@ -34,23 +34,6 @@ std::vector<Between> places(const ResizeRule& rule, std::int64_t out, std::int64
 
 inline float mix(float a, float b, float share) { return a + (b - a) * share; }
 
-typedef float Float4 __attribute__((vector_size(16)));
-
-// Four neighbouring elements as floats.
-template <class T>
-inline Float4 load4(const T* from) {
-  if constexpr (std::is_same_v<T, float>) {
-    Float4 values;
-    std::memcpy(&values, from, sizeof values);
-    return values;
-  } else {
-    typedef T Vector __attribute__((vector_size(4 * sizeof(T))));
-    Vector values;
-    std::memcpy(&values, from, sizeof values);
-    return __builtin_convertvector(values, Float4);
-  }
-}
-
 // Three channels as vectors of four, where a fourth element can be read and written: not for
 // the last pixel of a row. Returns how many pixels are done.
 template <class T>
@@ -60,10 +43,10 @@ std::int64_t mix_three_channels(const T* row, std::int64_t in_width, const std::
   std::int64_t x = 0;
   for (; x < count && xs[static_cast<std::size_t>(x)].upper < in_width - 1; ++x) {
     const Between& at = xs[static_cast<std::size_t>(x)];
-    const Float4 left = load4(row + std::int64_t{at.lower} * 3);
-    const Float4 right = load4(row + std::int64_t{at.upper} * 3);
-    const Float4 mixed = left + (right - left) * at.share;
-    std::memcpy(out + x * 3, &mixed, sizeof mixed);
+    const FourFloats left = load_four(row + std::int64_t{at.lower} * 3);
+    const FourFloats right = load_four(row + std::int64_t{at.upper} * 3);
+    const FourFloats mixed = left + (right - left) * at.share;
+    store_four(out + x * 3, mixed);
   }
   return x;
 }
