@@ -5,6 +5,7 @@
 #include "hub/control_flow.h"
 #include "hub/error.h"
 #include "hub/graph.h"
+#include "hub/meta_graph.h"
 #include "hub/module.h"
 #include "hub/ops.h"
 #include "hub/session.h"

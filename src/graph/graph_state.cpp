@@ -14,6 +14,9 @@ constexpr std::string_view kColocation = "loc:@";
 // tensorflow/python/framework/random_seed.py
 constexpr std::int64_t kDefaultGraphSeed = 87654321;
 constexpr std::int64_t kMaxInt32 = 2147483647;
+// The versions of graphs that TensorFlow 1.15 writes (tensorflow/core/public/version.h).
+constexpr std::int32_t kProducer = 134;
+constexpr std::int32_t kMinConsumer = 12;
 
 std::int64_t truncated_seed(std::int64_t seed) {
   const std::int64_t rest = seed % kMaxInt32;
@@ -47,7 +50,10 @@ GraphUse::GraphUse(GraphState& graph) : graph_(graph) {
 
 GraphUse::~GraphUse() { graph_.users_.fetch_sub(1, std::memory_order_release); }
 
-GraphState::GraphState(const OpRegistry& registry) : data_(registry) {}
+GraphState::GraphState(const OpRegistry& registry) : data_(registry) {
+  data_.versions.producer = kProducer;
+  data_.versions.min_consumer = kMinConsumer;
+}
 GraphState::~GraphState() = default;
 
 int GraphState::create(std::string_view op_type, std::vector<OutputId> inputs, AttrMap attrs,

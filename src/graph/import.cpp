@@ -37,7 +37,19 @@ class Importer {
     for (const GradientDef& gradient : def_.library.gradients) {
       graph_.function_gradients.try_emplace(gradient.function_name, gradient.gradient_function);
     }
-    if (graph_.versions.producer < def_.versions.producer) graph_.versions = def_.versions;
+    merge_versions();
+  }
+
+  // The graph is then as old as the oldest of what was put into it
+  // (tensorflow/core/common_runtime/graph_constructor.cc).
+  void merge_versions() {
+    VersionDef& versions = graph_.versions;
+    if (versions.producer == 0) {
+      versions = def_.versions;
+    } else if (def_.versions.producer > 0) {
+      versions.producer = std::min(versions.producer, def_.versions.producer);
+      versions.min_consumer = std::max(versions.min_consumer, def_.versions.min_consumer);
+    }
   }
 
   void index_names() {

@@ -24,7 +24,10 @@ void sort_control_inputs(NodeDef& node) {
 void add_output_shapes(NodeDef& def, const Node& node) {
   if (node.outputs.empty()) return;
   AttrList list;
-  for (const OutputFact& output : node.outputs) list.shapes.push_back(output.shape);
+  for (const OutputFact& output : node.outputs) {
+    // TensorFlow says [2] of the handles of TensorArrays, which are scalars; nothing fits both.
+    list.shapes.push_back(output.dtype == DType::kResource ? PartialShape() : output.shape);
+  }
   def.attrs["_output_shapes"] = AttrValue(std::move(list));
 }
 
