@@ -133,6 +133,7 @@ OpFamily state_save_v1_ops();
 OpFamily state_scatter_ops();
 OpFamily state_scatter_nd_ops();
 OpFamily state_slice_ops();
+OpFamily summary_ops();
 OpFamily table_ops();
 OpFamily table_dense_ops();
 OpFamily table_hash_ops();
@@ -286,6 +287,7 @@ const OpRegistry& builtin_ops() {
         state_scatter_ops(),
         state_scatter_nd_ops(),
         state_slice_ops(),
+        summary_ops(),
         table_ops(),
         table_dense_ops(),
         table_hash_ops(),
