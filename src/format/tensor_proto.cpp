@@ -14,6 +14,7 @@
 #include "base/errors.h"
 #include "format/coding.h"
 #include "format/proto_convert.h"
+#include "format/tensor_content.h"
 #include "tensor/buffers.h"
 #include "tensor/dispatch.h"
 
@@ -354,6 +355,43 @@ Tensor parse_tensor_proto(std::string_view bytes, std::string_view place) {
 std::string serialize_tensor_proto(const Tensor& tensor) {
   pb::TensorProto message;
   write_tensor(tensor, message);
+  return serialize_binary(message);
+}
+
+namespace {
+
+// Dtype, shape and, where they have such, the elements' bytes.
+pb::TensorProto with_raw_bytes(const Tensor& tensor) {
+  pb::TensorProto message;
+  message.set_dtype(static_cast<pb::DataType>(tensor.dtype()));
+  write_shape(tensor.shape(), *message.mutable_tensor_shape());
+  if (tensor.dtype() == DType::kString || tensor.num_elements() == 0) return message;
+  if (dtype_size(tensor.dtype()) == 0) {
+    throw unimplemented("Such tensors are not serialized. Details: the dtype is ", tensor.dtype(),
+                        ".");
+  }
+  message.set_tensor_content(tensor.raw_data(), tensor.size_bytes());
+  return message;
+}
+
+}  // namespace
+
+std::string serialize_tensor_content(const Tensor& tensor) {
+  pb::TensorProto message = with_raw_bytes(tensor);
+  if (tensor.dtype() == DType::kString) {
+    std::string& content = *message.mutable_tensor_content();
+    for (const std::string& text : tensor.values<std::string>()) {
+      append_varint(content, text.size());
+    }
+    for (const std::string& text : tensor.values<std::string>()) content += text;
+    if (content.empty()) message.clear_tensor_content();
+  }
+  return serialize_binary(message);
+}
+
+std::string serialize_tensor_values(const Tensor& tensor) {
+  pb::TensorProto message = with_raw_bytes(tensor);
+  if (tensor.dtype() == DType::kString) write_typed_values(tensor, message);
   return serialize_binary(message);
 }
 

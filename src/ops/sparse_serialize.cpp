@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "format/graph_def.h"
+#include "format/tensor_content.h"
 #include "graph/op.h"
 #include "graph/shape_rules.h"
 #include "ops/elements.h"
@@ -23,7 +24,7 @@ class TensorValue final : public VariantValue {
 
 void serialize_tensor(KernelContext& context) {
   context.output(0, Shape{}).mutable_data<std::string>()[0] =
-      serialize_tensor_proto(context.input(0));
+      serialize_tensor_values(context.input(0));
 }
 
 Tensor parsed(const std::string& bytes, std::string_view op) {
@@ -48,7 +49,7 @@ void parse_tensor(KernelContext& context) {
 // Stores a tensor as an element of a string or variant tensor.
 void store(Tensor& target, std::int64_t index, Tensor tensor) {
   if (target.dtype() == kString) {
-    target.mutable_data<std::string>()[index] = serialize_tensor_proto(tensor);
+    target.mutable_data<std::string>()[index] = serialize_tensor_content(tensor);
   } else {
     target.mutable_data<Variant>()[index].value = std::make_shared<TensorValue>(std::move(tensor));
   }
