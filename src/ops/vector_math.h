@@ -120,25 +120,45 @@ struct ExpReduced {
   return std::copysign(select(a < 0.625f, small, large), x);
 }
 
-[[gnu::always_inline]] inline float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
+// exp(-|x|) / (1 + exp(-|x|)) or 1 / (1 + exp(-|x|)). An error of half an ulp may double in the
+// quotient, so what the reduction, the sums and the division lose is given back.
+[[gnu::always_inline]] inline float sigmoid(float x) {
+  const float a = bounded(-std::fabs(x), -104.0f, 0.0f);
+  const ExpReduced reduced = reduce_exp(a);
+  const float r = reduced.r;
+  const auto n = static_cast<float>(reduced.n);
+  const float high = std::fma(n, -0.693359375f, a);  // exact
+  const float lost = std::fma(n, 2.12194440e-4f, high - r);
+  const float rest = expm1_reduced(r) - r + lost;
+  const float sum = 1.0f + r;
+  const float e = scale_by_power(sum + (r - (sum - 1.0f) + rest), reduced.n);
+  const float numerator = select(x < 0.0f, e, 1.0f);
+  const float denominator = 1.0f + e;
+  const float quotient = numerator / denominator;
+  const float left =
+      std::fma(-quotient, denominator, numerator) - quotient * (e - (denominator - 1.0f));
+  return std::fma(left, std::fma(-0.5f, e, 1.0f), quotient);
+}
 
-// The rational of Eigen, which TensorFlow uses.
+// 1 - exp(polynomial) where that loses nothing, an odd polynomial below.
 [[gnu::always_inline]] inline float erf(float x) {
-  const float a = bounded(x, -4.0f, 4.0f);
-  const float z = a * a;
-  float p = -2.72614225801306e-10f;
-  p = std::fma(p, z, 2.77068142495902e-08f);
-  p = std::fma(p, z, -2.10102402082508e-06f);
-  p = std::fma(p, z, -5.69250639462346e-05f);
-  p = std::fma(p, z, -7.34990630326855e-04f);
-  p = std::fma(p, z, -2.95459980854025e-03f);
-  p = std::fma(p, z, -1.60960333262415e-02f);
-  float q = -1.45660718464996e-05f;
-  q = std::fma(q, z, -2.13374055278905e-04f);
-  q = std::fma(q, z, -1.68282697438203e-03f);
-  q = std::fma(q, z, -7.37332916720468e-03f);
-  q = std::fma(q, z, -1.42647390514189e-02f);
-  return bounded(a * (p / q), -1.0f, 1.0f);
+  const float a = std::fabs(x);
+  const float z = x * x;
+  float p = std::fma(-1.72853470e-5f, a, 3.83197126e-4f);
+  p = std::fma(p, z, std::fma(-3.88396438e-3f, a, 2.42546219e-2f));
+  p = std::fma(p, a, -1.06777877e-1f);
+  p = std::fma(p, a, -6.34846687e-1f);
+  p = std::fma(p, a, -1.28717512e-1f);
+  const float large = 1.0f - exp(std::fma(p, a, -a));
+  float q = -5.96761703e-4f;
+  q = std::fma(q, z, 4.99119423e-3f);
+  q = std::fma(q, z, -2.67681349e-2f);
+  q = std::fma(q, z, 1.12819925e-1f);
+  q = std::fma(q, z, -3.76125336e-1f);
+  q = std::fma(q, z, 1.28379166e-1f);
+  const float small = std::fma(q, a, a);
+  constexpr float kBoundary = 0.927734375f;
+  return std::copysign(select(a > kBoundary, large, small), x);
 }
 
 }  // namespace hub::vector_math
