@@ -1,5 +1,6 @@
 // ArgMax and ArgMin: the first index of the largest or smallest element along an axis.
 
+#include <algorithm>
 #include <limits>
 
 #include "graph/shape_rules.h"
@@ -71,6 +72,32 @@ std::int64_t best_index(const T* x, std::int64_t n, std::int64_t stride) {
   return index;
 }
 
+// The same for neighbours in memory: first the best, in lanes, and then where it is.
+template <class T, class Order>
+std::int64_t best_index_of_row(const T* x, std::int64_t n) {
+  constexpr std::int64_t kLanes = 32;
+  T best[kLanes];
+  std::fill(best, best + kLanes, Order::template start<T>());
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane)
+      best[lane] = Order::beats(x[i + lane], best[lane]) ? x[i + lane] : best[lane];
+  }
+  T winner = Order::template start<T>();
+  for (const T value : best) winner = Order::beats(value, winner) ? value : winner;
+  for (; i < n; ++i) winner = Order::beats(x[i], winner) ? x[i] : winner;
+  if (!Order::beats(winner, Order::template start<T>())) return 0;
+  // Blocks without a branch inside, up to the one that holds it.
+  std::int64_t first = 0;
+  for (; first + kLanes <= n; first += kLanes) {
+    int found = 0;
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) found |= x[first + lane] == winner ? 1 : 0;
+    if (found != 0) break;
+  }
+  while (x[first] != winner) ++first;
+  return first;
+}
+
 template <class Order>
 void compute_arg(KernelContext& ctx) {
   const Tensor& x = ctx.input(0);
@@ -98,6 +125,13 @@ void compute_arg(KernelContext& ctx) {
     const T* in = x.data<T>();
     ctx.parallel_for(
         y.num_elements(), static_cast<double>(n), [&](std::int64_t begin, std::int64_t end) {
+          if constexpr (std::is_same_v<T, Comparable<T>> && !std::is_same_v<T, bool>) {
+            if (inner == 1) {
+              for (std::int64_t i = begin; i < end; ++i)
+                out[i] = best_index_of_row<T, Order>(in + i * n, n);
+              return;
+            }
+          }
           for (std::int64_t i = begin; i < end; ++i) {
             out[i] = best_index<T, Order>(in + i / inner * n * inner + i % inner, n, inner);
           }
