@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "format/message_io.h"
@@ -124,14 +126,17 @@ void restore_entries(gp::Message& message, gp::Message& rest, const gp::FieldDes
   if (!has_string_keys(map)) return;
   const gp::Reflection& reflection = *message.GetReflection();
   const gp::FieldDescriptor* value = map.message_type()->map_value();
+  std::unordered_map<std::string, gp::Message*> entries;
+  for (int i = 0; i < reflection.FieldSize(message, &map); ++i) {
+    gp::Message& entry = *reflection.MutableRepeatedMessage(&message, &map, i);
+    entries.emplace(key_of(map, entry), &entry);
+  }
   for (int i = 0; i < reflection.FieldSize(rest, &map); ++i) {
     gp::Message& kept = *reflection.MutableRepeatedMessage(&rest, &map, i);
-    for (int k = 0; k < reflection.FieldSize(message, &map); ++k) {
-      gp::Message& entry = *reflection.MutableRepeatedMessage(&message, &map, k);
-      if (key_of(map, entry) != key_of(map, kept)) continue;
-      restore(*entry.GetReflection()->MutableMessage(&entry, value),
-              *kept.GetReflection()->MutableMessage(&kept, value));
-    }
+    const auto entry = entries.find(key_of(map, kept));
+    if (entry == entries.end()) continue;
+    restore(*entry->second->GetReflection()->MutableMessage(entry->second, value),
+            *kept.GetReflection()->MutableMessage(&kept, value));
   }
 }
 
