@@ -10,8 +10,6 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 
-bool is_trail(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
-
 PieceTrie trie_of(const std::vector<std::string_view>& pieces) {
   std::vector<std::pair<std::string_view, std::int32_t>> entries;
   for (const std::string_view piece : pieces) entries.emplace_back(piece, 0);
@@ -19,27 +17,6 @@ PieceTrie trie_of(const std::vector<std::string_view>& pieces) {
 }
 
 }  // namespace
-
-std::size_t utf8_char_size(char first) {
-  const auto byte = static_cast<unsigned char>(first);
-  return byte < 0xc0 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
-}
-
-std::size_t valid_utf8_char(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text[0]);
-  if (first < 0x80) return 1;
-  const std::size_t size = utf8_char_size(text[0]);
-  if (first >= 0xf8 || size == 1 || text.size() < size) return 0;
-  std::uint32_t code = first & (0xffu >> (size + 1));
-  for (std::size_t i = 1; i < size; ++i) {
-    if (!is_trail(text[i])) return 0;
-    code = code << 6 | (static_cast<unsigned char>(text[i]) & 0x3f);
-  }
-  constexpr std::uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
-  const bool valid =
-      code >= kSmallest[size] && code <= 0x10ffff && (code < 0xd800 || code >= 0xe000);
-  return valid ? size : 0;
-}
 
 Normalizer::Normalizer(SentencepieceNormalizer spec, bool whitespace_as_suffix,
                        std::vector<std::string_view> kept)

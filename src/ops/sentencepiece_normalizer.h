@@ -9,16 +9,11 @@
 #include "format/sentencepiece_model.h"
 #include "ops/double_array.h"
 #include "ops/piece_trie.h"
+#include "ops/utf8.h"
 
 namespace hub {
 
 inline constexpr std::string_view kSpaceSymbol = "\xe2\x96\x81";  // U+2581
-
-// Bytes that a character takes, as its first byte says.
-std::size_t utf8_char_size(char first);
-// Bytes of the valid character that begins the text, or 0 where there is none. The text is
-// not empty.
-std::size_t valid_utf8_char(std::string_view text);
 
 struct NormalizedText {
   std::string text;

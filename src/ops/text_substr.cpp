@@ -7,11 +7,10 @@
 #include "graph/shape_rules.h"
 #include "ops/elements.h"
 #include "ops/kernel.h"
+#include "ops/utf8.h"
 
 namespace hub {
 namespace {
-
-bool is_trail_byte(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
 // The byte `count` characters after `at`; stops at the end, and says so.
 struct Place {
@@ -23,7 +22,7 @@ Place forward(std::string_view text, std::size_t at, std::int64_t count) {
   while (passed < count && at < text.size()) {
     do {
       ++at;
-    } while (at < text.size() && is_trail_byte(text[at]));
+    } while (at < text.size() && is_utf8_trail(text[at]));
     ++passed;
   }
   return {at, passed == count};
@@ -33,7 +32,7 @@ Place backward(std::string_view text, std::size_t at, std::int64_t count) {
   while (passed < count && at > 0) {
     do {
       --at;
-    } while (at > 0 && is_trail_byte(text[at]));
+    } while (at > 0 && is_utf8_trail(text[at]));
     ++passed;
   }
   return {at, passed == count};

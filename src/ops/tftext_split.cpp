@@ -2,39 +2,23 @@
 // and as labels or logits say.
 
 #include <unicode/uchar.h>
-#include <unicode/utf8.h>
 
 #include "graph/op.h"
 #include "graph/shape_rules.h"
+#include "ops/icu_character.h"
 #include "ops/kernel.h"
 #include "ops/regex.h"
-#include "ops/sentencepiece_normalizer.h"
 #include "ops/token_rows.h"
 #include "ops/unicode_script.h"
+#include "ops/utf8.h"
 
 namespace hub {
 namespace {
 
-// The character that begins the text, and its bytes; -1 where it is malformed.
-struct Character {
-  UChar32 code;
-  std::size_t size;
-};
-Character first_character(std::string_view text) {
-  std::int32_t size = 0;
-  UChar32 code = 0;
-  const auto length = static_cast<std::int32_t>(std::min<std::size_t>(text.size(), 8));
-  U8_NEXT(text.data(), size, length, code);
-  return {code, static_cast<std::size_t>(size)};
-}
-
-std::string_view vector_elements_name(int input) { return input == 0 ? "values" : "splits"; }
-
 void check_vector(const KernelContext& context, int input) {
   if (context.input(input).rank() == 1) return;
-  throw invalid_argument(context.node().op_name, ": the ", vector_elements_name(input),
-                         " must be a vector. Details: the shape is ", context.input(input).shape(),
-                         ".");
+  throw invalid_argument(context.node().op_name, ": the input must be a vector. Details: input ",
+                         input, " has shape ", context.input(input).shape(), ".");
 }
 
 // --- white space, in texts ---
@@ -67,7 +51,7 @@ void whitespace_tokenize(KernelContext& context) {
       inside = false;
     };
     for (std::size_t at = 0; at < text.size();) {
-      const Character character = first_character(view.substr(at));
+      const IcuCharacter character = first_character(view.substr(at));
       const std::size_t next = at + character.size;
       if (whitespace.contains(character.code)) {
         // TensorFlow takes all but the last byte of the space to the token.

@@ -1,9 +1,10 @@
 #include "ops/wordpiece_trie.h"
 
 #include <unicode/uchar.h>
-#include <unicode/utf8.h>
 
 #include <algorithm>
+
+#include "ops/icu_character.h"
 
 namespace hub {
 namespace {
@@ -29,18 +30,6 @@ bool is_punctuation(UChar32 code) {
   return std::ranges::any_of(kRanges,
                              [&](const Range& r) { return code >= r.first && code <= r.last; }) ||
          u_ispunct(code) != 0;
-}
-
-struct Character {
-  UChar32 code;
-  std::size_t end;
-};
-Character character_at(std::string_view text, std::size_t at) {
-  const std::string_view rest = text.substr(at, 8);
-  std::int32_t size = 0;
-  UChar32 code = 0;
-  U8_NEXT(rest.data(), size, static_cast<std::int32_t>(rest.size()), code);
-  return {code, at + static_cast<std::size_t>(size)};
 }
 
 Error broken_model() { return invalid_argument(kWhat, " must fit itself: its trie does not."); }
@@ -184,13 +173,11 @@ class WordPieceModel::Run {
   std::size_t skip_word(std::size_t& at) const {
     std::size_t end = at;
     while (at < text_.size()) {
-      const Character character = character_at(text_, at);
-      if (u_isUWhiteSpace(character.code)) {
-        at = character.end;
-        break;
-      }
+      const IcuCharacter character = first_character(text_.substr(at));
       if (is_punctuation(character.code)) break;
-      end = at = character.end;
+      at += character.size;
+      if (u_isUWhiteSpace(character.code)) break;
+      end = at;
     }
     return end;
   }
@@ -214,9 +201,9 @@ void WordPieceModel::Run::tokenize_text() {
     std::size_t next = at;
     while (at < text_.size()) {
       last = code;
-      const Character character = character_at(text_, at);
+      const IcuCharacter character = first_character(text_.substr(at));
       code = character.code;
-      next = character.end;
+      next = at + character.size;
       if (static_cast<std::int64_t>(next - word_begin_) > model_.max_bytes_ ||
           !step(text_.substr(at, next - at))) {
         break;
