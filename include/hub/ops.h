@@ -146,7 +146,7 @@ HUB_EXPORT Output matmul(const Input& a, const Input& b, bool transpose_a = fals
                          bool transpose_b = false, std::string_view name = {});
 HUB_EXPORT Output bias_add(const Input& x, const Input& bias, std::string_view name = {});
 
-// Shapes and parts.
+// Shapes and parts. What is known of the static shape becomes a constant.
 HUB_EXPORT Output shape(const Output& x, DType out_type = kInt32, std::string_view name = {});
 HUB_EXPORT Output size(const Output& x, DType out_type = kInt32, std::string_view name = {});
 HUB_EXPORT Output rank(const Output& x, std::string_view name = {});

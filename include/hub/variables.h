@@ -136,6 +136,12 @@ HUB_EXPORT Variable get_variable(const Graph& graph, std::string_view name,
 HUB_EXPORT Variable make_variable(const Graph& graph, const Input& initial_value,
                                   std::string_view name = {}, const VariableOptions& options = {});
 
+// A variable on the left of an operator is read before the operator's node.
+HUB_EXPORT Output operator+(const Variable& x, const Input& y);
+HUB_EXPORT Output operator-(const Variable& x, const Input& y);
+HUB_EXPORT Output operator*(const Variable& x, const Input& y);
+HUB_EXPORT Output operator/(const Variable& x, const Input& y);
+
 // The variables of a collection.
 HUB_EXPORT std::vector<Variable> collection_variables(
     const Graph& graph, std::string_view key = Collections::kGlobalVariables);

@@ -37,7 +37,7 @@ std::vector<OutputId> build_branch(const Graph& graph, const std::shared_ptr<Con
 
 Output merge(GraphState& state, OutputId a, OutputId b) {
   const bool refs = state.data().fact(a).is_ref && state.data().fact(b).is_ref;
-  return state.output({state.create(refs ? "RefMerge" : "Merge", {a, b}, {}, "Merge"), 0});
+  return state.output({state.create_scoped(refs ? "RefMerge" : "Merge", {a, b}, {}, "Merge"), 0});
 }
 
 std::string context_name(GraphState& state, std::string_view name) {

@@ -61,7 +61,7 @@ int add_switch(GraphState& graph, OutputId data, OutputId pred) {
   const Graph face(graph.shared_from_this());
   const Colocation colocation(face, graph.operation(data.node), true);
   const bool is_ref = graph.data().fact(data).is_ref;
-  return graph.create(is_ref ? "RefSwitch" : "Switch", {data, pred}, {}, "Switch");
+  return graph.create_scoped(is_ref ? "RefSwitch" : "Switch", {data, pred}, {}, "Switch");
 }
 
 OutputId add_enter(GraphState& graph, OutputId value, const std::string& frame, bool is_constant,
@@ -71,7 +71,8 @@ OutputId add_enter(GraphState& graph, OutputId value, const std::string& frame, 
   attrs["is_constant"] = AttrValue(is_constant);
   attrs["parallel_iterations"] = AttrValue(std::int64_t{parallel_iterations});
   const bool is_ref = graph.data().fact(value).is_ref;
-  return {graph.create(is_ref ? "RefEnter" : "Enter", {value}, std::move(attrs), "Enter"), 0};
+  return {graph.create_scoped(is_ref ? "RefEnter" : "Enter", {value}, std::move(attrs), "Enter"),
+          0};
 }
 
 FlowScope::FlowScope(GraphState& graph, FlowContext* context)

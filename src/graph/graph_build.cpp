@@ -130,13 +130,10 @@ int GraphState::build(std::string_view op_type, const std::vector<Input>& inputs
     throw not_found("There is no op of this name, and no function. Details: \"", printable(op_type),
                     "\" for a node \"", printable(name), "\" in scope \"", name_stack_, "\".");
   }
+  // TensorFlow opens no scope for a constant.
+  if (op_type == "Const") return create(op_type, {}, std::move(attrs), name);
   // The constants that are made of values are named below the node.
-  const std::string old = push_name_scope(name.empty() ? op_type : name);
-  struct Restore {
-    GraphState& graph;
-    const std::string& old;
-    ~Restore() { graph.set_name_stack(old); }
-  } restore{*this, old};
+  const NameScope scope(Graph(shared_from_this()), name.empty() ? op_type : name);
   const OpDefMessage& schema = op != nullptr ? op->schema() : function->second->signature;
   std::vector<OutputId> ids =
       with_context([&] { return converted(op_type, schema, inputs, attrs); },
@@ -144,12 +141,18 @@ int GraphState::build(std::string_view op_type, const std::vector<Input>& inputs
   return create(op_type, std::move(ids), std::move(attrs), cat(name_stack_, "/"));
 }
 
+int GraphState::create_scoped(std::string_view op_type, std::vector<OutputId> inputs, AttrMap attrs,
+                              std::string_view name) {
+  const NameScope scope(Graph(shared_from_this()), name);
+  return create(op_type, std::move(inputs), std::move(attrs), scope.name());
+}
+
 // A variable is read where it is used, and placed where it is.
 OutputId GraphState::read_variable(OutputId handle, DType dtype) {
   const auto colocation = std::exchange(colocation_stack, {});
   AttrMap attrs;
   attrs["dtype"] = AttrValue(dtype);
-  const int node = create("ReadVariableOp", {handle}, std::move(attrs), "ReadVariableOp");
+  const int node = create_scoped("ReadVariableOp", {handle}, std::move(attrs), "ReadVariableOp");
   colocation_stack = colocation;
   return {node, 0};
 }

@@ -50,6 +50,9 @@ class GraphState : public std::enable_shared_from_this<GraphState> {
   // The same for inputs that are tensors; `name` ends in '/' (taken as it is) or is made unique.
   int create(std::string_view op_type, std::vector<OutputId> inputs, AttrMap attrs,
              std::string_view name);
+  // The same; what is added for its inputs is named below it.
+  int create_scoped(std::string_view op_type, std::vector<OutputId> inputs, AttrMap attrs,
+                    std::string_view name);
   // Adds a node that reads a resource variable.
   OutputId read_variable(OutputId handle, DType dtype);
   // Adds nodes of a GraphDef as they are, then marks their names. See import.h.

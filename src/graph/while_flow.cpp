@@ -72,7 +72,7 @@ void WhileFlow::pull_in(int node, const std::set<int>& outer_controls) {
     if (graph_.data().node(control).outputs.empty()) continue;
     const ControlDependencies none(face);
     const FlowScope inside(graph_, this);
-    const int entered = graph_.create("Identity", {{control, 0}}, {}, "Identity");
+    const int entered = graph_.create_scoped("Identity", {{control, 0}}, {}, "Identity");
     graph_.add_control_input(node, entered);
   }
 }

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "graph/graph_state.h"
+#include "hub/control_flow.h"
 #include "hub/error.h"
 #include "hub/ops.h"
 #include "hub/session.h"
@@ -96,9 +97,32 @@ TEST(GraphSessionTest, ManyThreadsRunOneSession) {
 
 TEST(GraphSessionTest, AnEditDuringARunIsAnError) {
   Graph graph;
-  const GraphUse running(graph.state());
+  const auto endless = while_loop(
+      graph, [&](const std::vector<Output>&) { return ops::constant(graph, true); },
+      [&](const std::vector<Output>& v) { return std::vector<Output>{v[0] * 1.0f}; }, {1.0f});
   Session session(graph);
-  EXPECT_EQ(code_of([&] { ops::no_op(graph); }), ErrorCode::kFailedPrecondition);
+  std::atomic<bool> stop{false};
+  ErrorCode ended = ErrorCode::kUnknown;
+  {
+    std::jthread runner([&] {
+      RunOptions options;
+      options.cancelled = &stop;
+      // The run itself may meet an edit, and then begins again.
+      do {
+        ended = code_of([&] { session.run(endless[0], {}, options); });
+      } while (ended == ErrorCode::kFailedPrecondition);
+    });
+    ErrorCode edit = ErrorCode::kUnknown;
+    // The run begins some time after its thread.
+    for (int i = 0; i < 10000 && edit == ErrorCode::kUnknown; ++i) {
+      edit = code_of([&] { ops::no_op(graph); });
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_EQ(edit, ErrorCode::kFailedPrecondition);
+    stop = true;
+  }
+  EXPECT_EQ(ended, ErrorCode::kCancelled);
+  EXPECT_NO_THROW(ops::no_op(graph));
 }
 
 TEST(GraphSessionTest, StopsAtItsDeadlineOrWhenCancelled) {

@@ -1,6 +1,8 @@
 // Functions for sources, reductions, shapes and parts.
 
 #include <algorithm>
+#include <iterator>
+#include <span>
 
 #include "ops/functions/function_support.h"
 
@@ -8,6 +10,12 @@ namespace hub::ops {
 namespace {
 
 constexpr std::int64_t kLargestZerosConstant = 1000;  // array_ops.zeros
+
+// A vector of int32 or int64.
+Tensor integers(DType dtype, std::span<const std::int64_t> values) {
+  if (dtype == kInt64) return make_tensor<std::int64_t>({std::ssize(values)}, values);
+  return int_vector({values.begin(), values.end()});
+}
 
 // The tensor of axes that a reduction takes: made outside of the node's scope where all are
 // meant (math_ops._ReductionDims), inside otherwise.
@@ -186,12 +194,22 @@ Output bias_add(const Input& x, const Input& bias, std::string_view name) {
 }
 
 Output shape(const Output& x, DType out_type, std::string_view name) {
+  if (x.shape().is_fully_defined()) {
+    const Shape known = *x.shape().as_shape();
+    return constant(x.graph(), integers(out_type, known.dims()), name_or(name, "Shape"));
+  }
   return x.graph().op("Shape", {x}, {{"out_type", out_type}}, name);
 }
 Output size(const Output& x, DType out_type, std::string_view name) {
+  if (const auto known = x.shape().as_shape())
+    return constant(x.graph(), known->num_elements(), out_type, name_or(name, "Size"));
   return x.graph().op("Size", {x}, {{"out_type", out_type}}, name);
 }
-Output rank(const Output& x, std::string_view name) { return x.graph().op("Rank", {x}, {}, name); }
+Output rank(const Output& x, std::string_view name) {
+  if (x.shape().has_rank())
+    return constant(x.graph(), x.shape().rank(), kInt32, name_or(name, "Rank"));
+  return x.graph().op("Rank", {x}, {}, name);
+}
 
 Output reshape(const Output& x, const Output& shape, std::string_view name) {
   return x.graph().op("Reshape", {x, shape}, {}, name);

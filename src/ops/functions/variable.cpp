@@ -174,6 +174,11 @@ Operation Variable::assign_sub(const Input& delta, std::string_view name) const 
   return graph().op("AssignSubVariableOp", {handle(), delta}, {{"dtype", dtype()}}, name);
 }
 
+Output operator+(const Variable& x, const Input& y) { return Output(x) + y; }
+Output operator-(const Variable& x, const Input& y) { return Output(x) - y; }
+Output operator*(const Variable& x, const Input& y) { return Output(x) * y; }
+Output operator/(const Variable& x, const Input& y) { return Output(x) / y; }
+
 namespace {
 
 // New nodes get this attribute while it lives.
