@@ -91,6 +91,20 @@ TEST(SparseTest, IndicesOfAProductLieInTheMatrices) {
   }
 }
 
+TEST(SparseTest, GradientsGoBackToWhereValuesCameFrom) {
+  const auto sum = run("SparseAddGrad", {floats({2}, {1, 2}), int64s({2, 1}, {0, 3}),
+                                         int64s({2, 1}, {1, 3}), int64s({2, 1}, {1, 3})});
+  EXPECT_THAT(sum[0], is_tensor(floats({2}, {0, 2})));
+  EXPECT_THAT(sum[1], is_tensor(floats({2}, {1, 2})));
+  const auto slice = [](const Tensor& output) {
+    return run("SparseSliceGrad",
+               {floats({1}, {5}), int64s({3, 1}, {0, 2, 4}), int64s({1}, {1}), output});
+  };
+  EXPECT_THAT(slice(int64s({1, 1}, {1}))[0], is_tensor(floats({3}, {0, 5, 0})));
+  EXPECT_EQ(error_code_of([&] { slice(int64s({1, 1}, {2})); }), ErrorCode::kInternal);
+  EXPECT_EQ(error_code_of([&] { slice(int64s({2, 1}, {1, 3})); }), ErrorCode::kInvalidArgument);
+}
+
 TEST(SparseTest, SerializedTensorsAreChecked) {
   const auto code = [](const Tensor& serialized) {
     return error_code_of([&] { run("DeserializeSparse", {serialized}, {{"dtype", kFloat}}); });
