@@ -37,19 +37,24 @@ Shapes skip_shape(ShapeContext& c) {
 
 // --- kernels ---
 
-void check_algorithm(const KernelContext& context) {
+void check_algorithm(const KernelContext& context, std::int64_t algorithm) {
   const std::string& op = context.node().op_name;
-  if (context.input(1).rank() != 0) {
-    throw invalid_argument(op, ": the algorithm must be a scalar. Details: its shape is ",
-                           context.input(1).shape(), ".");
-  }
-  const std::int64_t algorithm = integer_scalar(context, 1, "the algorithm");
   if (algorithm == 2)
     throw unimplemented(op, ": there is no ThreeFry generator. Details: the algorithm is 2.");
   if (algorithm != 1 && algorithm != 3) {
     throw invalid_argument(op, ": the algorithm must be 1 (Philox) or 3 (any). Details: it is ",
                            algorithm, ".");
   }
+}
+
+// The algorithm is input 1.
+void check_algorithm(const KernelContext& context) {
+  if (context.input(1).rank() != 0) {
+    throw invalid_argument(context.node().op_name,
+                           ": the algorithm must be a scalar. Details: its shape is ",
+                           context.input(1).shape(), ".");
+  }
+  check_algorithm(context, integer_scalar(context, 1, "the algorithm"));
 }
 
 // Fills output 0, of the shape in input 2.
@@ -66,7 +71,7 @@ void compute_old_normal(KernelContext& context) {
   Tensor& result = context.output(0, shape);
   VariableUpdate variable(context, 0, DType::kInt64);
   if (variable.value().num_elements() > 0) {
-    check_philox(context, variable.value().data<std::int64_t>()[0]);
+    check_algorithm(context, variable.value().data<std::int64_t>()[0]);
   }
   const Philox start =
       take_generator(context, variable, static_cast<std::uint64_t>(result.num_elements()), 1);

@@ -76,5 +76,34 @@ TEST(RandomTest, ShapesFollowTheShapeInput) {
   EXPECT_EQ(infer("StatelessRandomGetKeyCounter", "[2]"), "[1];[2]");
 }
 
+TEST(RandomTest, TheOldStateBeginsWithItsAlgorithm) {
+  const auto draw = [](const Tensor& state, int outputs) {
+    TestGraph graph;
+    const OutputId variable = graph.variable(state);
+    const OutputId numbers =
+        graph.add("StatefulStandardNormal", {variable, graph.constant(int64s({1}, {outputs}))},
+                  {{"dtype", kFloat}, {"shape_dtype", kInt64}});
+    return graph.run(numbers);
+  };
+  EXPECT_EQ(draw(int64s({4}, {1, 0, 0, 7}), 3).shape(), (Shape{3}));
+  EXPECT_EQ(error_code_of([&] { draw(int64s({4}, {2, 0, 0, 7}), 3); }), ErrorCode::kUnimplemented);
+  EXPECT_EQ(error_code_of([&] {
+              draw(int64s({4}, {9, 0, 0, 7}), 3);
+            }),
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_code_of([&] { draw(int64s({3}, {1, 0, 7}), 3); }), ErrorCode::kInvalidArgument);
+}
+
+TEST(RandomTest, BinomialNumbersAdvanceTheState) {
+  TestGraph graph;
+  const OutputId variable = graph.variable(int64s({3}, {0, 0, 12345}));
+  const OutputId numbers = graph.add(
+      "StatefulRandomBinomial",
+      {variable, graph.constant(scalar(std::int64_t{1})), graph.constant(int64s({1}, {2})),
+       graph.constant(doubles({2}, {5, 20})), graph.constant(doubles({2}, {0.3, 0.8}))},
+      {{"S", kInt64}, {"T", kDouble}, {"dtype", kInt64}});
+  EXPECT_THAT(values<std::int64_t>(graph.run(numbers)), ::testing::ElementsAre(2, 16));
+}
+
 }  // namespace
 }  // namespace hub::testing
