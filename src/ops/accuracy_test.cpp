@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,24 @@ TEST_P(AccuracyTest, WithinTwoUlp) {
   }
   EXPECT_LE(worst, 2) << GetParam().op << "(" << worst_x << ")";
   RecordProperty("worst_ulp", std::to_string(worst));
+}
+
+// In a vector's lane, or left over at the end.
+TEST_P(AccuracyTest, AnElementsBitsDoNotDependOnItsPlace) {
+  std::vector<float> sample;
+  for (int i = 0; i < 1000; ++i) sample.push_back(static_cast<float>(i - 500) * 0.0371f);
+  const Tensor whole = run(GetParam().op, {make_tensor<float>(Shape{1000}, sample)})[0];
+  for (const std::size_t count : {1, 7, 31, 63, 64, 65, 130}) {
+    const std::span<const float> end = std::span(sample).last(count);
+    const Tensor part =
+        run(GetParam().op, {make_tensor<float>(Shape{static_cast<std::int64_t>(count)}, end)})[0];
+    const auto expected = whole.values<float>().last(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      EXPECT_EQ(std::bit_cast<std::uint32_t>(part.values<float>()[i]),
+                std::bit_cast<std::uint32_t>(expected[i]))
+          << sample[sample.size() - count + i];
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Functions, AccuracyTest,
