@@ -44,6 +44,7 @@ OpFamily image_resize_area_ops();
 OpFamily image_resize_bicubic_ops();
 OpFamily image_resize_bilinear_ops();
 OpFamily image_resize_nearest_ops();
+OpFamily image_resize_quantized_ops();
 OpFamily image_scale_translate_ops();
 OpFamily image_suppression_ops();
 OpFamily image_suppression_combined_ops();
@@ -199,6 +200,7 @@ const OpRegistry& builtin_ops() {
         image_resize_bicubic_ops(),
         image_resize_bilinear_ops(),
         image_resize_nearest_ops(),
+        image_resize_quantized_ops(),
         image_scale_translate_ops(),
         image_suppression_ops(),
         image_suppression_combined_ops(),

@@ -1,5 +1,6 @@
 #include "ops/image_resize.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace hub {
@@ -61,6 +62,22 @@ Resize Resize::backward(const KernelContext& context, const ResizeRule& rule) {
           grads.dim(3),
           rule.scale(in.height, out.height),
           rule.scale(in.width, out.width)};
+}
+
+std::vector<Neighbours> neighbours_of(const ResizeRule& rule, std::int64_t out, std::int64_t in,
+                                      float scale) {
+  std::vector<Neighbours> result(static_cast<std::size_t>(out));
+  for (std::int64_t i = 0; i < out; ++i) {
+    const float position = rule.position(i, scale);
+    const float below = std::floor(position);
+    const auto index = [&](float whole) {
+      return static_cast<std::int32_t>(
+          std::clamp<std::int64_t>(static_cast<std::int64_t>(whole), 0, in - 1));
+    };
+    result[static_cast<std::size_t>(i)] = {index(below), index(std::ceil(position)),
+                                           position - below};
+  }
+  return result;
 }
 
 }  // namespace hub

@@ -51,6 +51,15 @@ struct Resize {
   Shape original_shape() const { return {batch, in.height, in.width, channels}; }
 };
 
+// A pixel of the result between two of the original.
+struct Neighbours {
+  std::int32_t lower;
+  std::int32_t upper;
+  float share;  // of the upper one
+};
+std::vector<Neighbours> neighbours_of(const ResizeRule& rule, std::int64_t out, std::int64_t in,
+                                      float scale);
+
 // The rows of a gradient of which something goes to one row of the original: [begin, end).
 struct RowRange {
   std::int32_t begin = 0;

@@ -9,40 +9,17 @@
 namespace hub {
 namespace {
 
-// A pixel of the result between two of the original.
-struct Between {
-  std::int32_t lower;
-  std::int32_t upper;
-  float share;  // of the upper one
-};
-
-std::vector<Between> places(const ResizeRule& rule, std::int64_t out, std::int64_t in,
-                            float scale) {
-  std::vector<Between> result(static_cast<std::size_t>(out));
-  for (std::int64_t i = 0; i < out; ++i) {
-    const float position = rule.position(i, scale);
-    const float below = std::floor(position);
-    const auto index = [&](float whole) {
-      return static_cast<std::int32_t>(
-          std::clamp<std::int64_t>(static_cast<std::int64_t>(whole), 0, in - 1));
-    };
-    result[static_cast<std::size_t>(i)] = {index(below), index(std::ceil(position)),
-                                           position - below};
-  }
-  return result;
-}
-
 inline float mix(float a, float b, float share) { return a + (b - a) * share; }
 
 // Three channels as vectors of four, where a fourth element can be read and written: not for
 // the last pixel of a row. Returns how many pixels are done.
 template <class T>
-std::int64_t mix_three_channels(const T* row, std::int64_t in_width, const std::vector<Between>& xs,
-                                float* out) {
+std::int64_t mix_three_channels(const T* row, std::int64_t in_width,
+                                const std::vector<Neighbours>& xs, float* out) {
   const auto count = static_cast<std::int64_t>(xs.size()) - 1;
   std::int64_t x = 0;
   for (; x < count && xs[static_cast<std::size_t>(x)].upper < in_width - 1; ++x) {
-    const Between& at = xs[static_cast<std::size_t>(x)];
+    const Neighbours& at = xs[static_cast<std::size_t>(x)];
     const FourFloats left = load_four(row + std::int64_t{at.lower} * 3);
     const FourFloats right = load_four(row + std::int64_t{at.upper} * 3);
     const FourFloats mixed = left + (right - left) * at.share;
@@ -53,7 +30,7 @@ std::int64_t mix_three_channels(const T* row, std::int64_t in_width, const std::
 
 // One row of the original, resized to the width of the result.
 template <class T>
-void mix_columns(const T* row, std::int64_t in_width, const std::vector<Between>& xs,
+void mix_columns(const T* row, std::int64_t in_width, const std::vector<Neighbours>& xs,
                  std::int64_t channels, float* out) {
   const auto width = static_cast<std::int64_t>(xs.size());
   std::int64_t x = 0;
@@ -61,7 +38,7 @@ void mix_columns(const T* row, std::int64_t in_width, const std::vector<Between>
     if (channels == 3) x = mix_three_channels(row, in_width, xs, out);
   }
   for (; x < width; ++x) {
-    const Between& at = xs[static_cast<std::size_t>(x)];
+    const Neighbours& at = xs[static_cast<std::size_t>(x)];
     const T* left = row + at.lower * channels;
     const T* right = row + at.upper * channels;
     float* to = out + x * channels;
@@ -82,7 +59,7 @@ void mix_columns(const T* row, std::int64_t in_width, const std::vector<Between>
 template <class T>
 class MixedRows {
  public:
-  MixedRows(const Resize& size, const std::vector<Between>& xs, const T* images)
+  MixedRows(const Resize& size, const std::vector<Neighbours>& xs, const T* images)
       : size_(size),
         xs_(xs),
         images_(images),
@@ -107,7 +84,7 @@ class MixedRows {
 
  private:
   const Resize& size_;
-  const std::vector<Between>& xs_;
+  const std::vector<Neighbours>& xs_;
   const T* images_;
   std::size_t row_size_;
   std::array<std::vector<float>, 2> rows_;
@@ -142,14 +119,14 @@ class BilinearKernel final : public Kernel {
  private:
   template <class T>
   void resize(KernelContext& c, const Resize& size, const T* images, float* result) const {
-    const auto ys = places(rule_, size.out.height, size.in.height, size.height_scale);
-    const auto xs = places(rule_, size.out.width, size.in.width, size.width_scale);
+    const auto ys = neighbours_of(rule_, size.out.height, size.in.height, size.height_scale);
+    const auto xs = neighbours_of(rule_, size.out.width, size.in.width, size.width_scale);
     const std::int64_t row_size = size.out.width * size.channels;
     c.parallel_for(size.batch * size.out.height, static_cast<double>(row_size) * 1.5,
                    [&](std::int64_t begin, std::int64_t end) {
                      MixedRows<T> rows(size, xs, images);
                      for (std::int64_t row = begin; row < end; ++row) {
-                       const Between& at = ys[static_cast<std::size_t>(row % size.out.height)];
+                       const Neighbours& at = ys[static_cast<std::size_t>(row % size.out.height)];
                        const std::int64_t first = row / size.out.height * size.in.height;
                        const float* top = rows.get(first + at.lower);
                        const float* bottom = rows.get(first + at.upper);
@@ -190,8 +167,8 @@ class BilinearGradKernel final : public Kernel {
  private:
   template <class T>
   void add(KernelContext& c, const Resize& size, Tensor& result) const {
-    const auto ys = places(rule_, size.out.height, size.in.height, size.height_scale);
-    const auto xs = places(rule_, size.out.width, size.in.width, size.width_scale);
+    const auto ys = neighbours_of(rule_, size.out.height, size.in.height, size.height_scale);
+    const auto xs = neighbours_of(rule_, size.out.width, size.in.width, size.width_scale);
     std::vector<RowRange> ranges(static_cast<std::size_t>(size.in.height));
     for (std::size_t y = 0; y < ys.size(); ++y) {
       ranges[static_cast<std::size_t>(ys[y].lower)].add(static_cast<std::int64_t>(y));
@@ -207,7 +184,7 @@ class BilinearGradKernel final : public Kernel {
                        const RowRange range = ranges[static_cast<std::size_t>(target)];
                        T* sums = result.mutable_data<T>() + row * size.in.width * size.channels;
                        for (std::int64_t y = range.begin; y < range.end; ++y) {
-                         const Between& at = ys[static_cast<std::size_t>(y)];
+                         const Neighbours& at = ys[static_cast<std::size_t>(y)];
                          const float* from =
                              grads + (row / size.in.height * size.out.height + y) * row_size;
                          // Within a pixel, the upper row's shares come first.
@@ -218,9 +195,9 @@ class BilinearGradKernel final : public Kernel {
   }
 
   template <class T>
-  static void add_row(const float* grad, const std::vector<Between>& xs, std::int64_t channels,
-                      const Between& y, std::int32_t target, T* sums) {
-    for (const Between& x : xs) {
+  static void add_row(const float* grad, const std::vector<Neighbours>& xs, std::int64_t channels,
+                      const Neighbours& y, std::int32_t target, T* sums) {
+    for (const Neighbours& x : xs) {
       T* left = sums + x.lower * channels;
       T* right = sums + x.upper * channels;
       for (std::int64_t k = 0; k < channels; ++k, ++grad) {

@@ -123,6 +123,17 @@ TEST(ImageResizeTest, ScaleAndTranslate) {
   EXPECT_THAT(error_of([&] { scaled(1, 0, "cubic", 2); }), HasSubstr("\"cubic\""));
 }
 
+TEST(ImageResizeTest, QuantizedPicturesKeepTheirRange) {
+  const Tensor row(DType::kQuint8, Shape{1, 1, 2, 1},
+                   make_tensor<std::uint8_t>({2}, {0, 200}).buffer());
+  const auto result =
+      run("QuantizedResizeBilinear", {row, ints({2}, {1, 4}), scalar(-1.0F), scalar(2.0F)},
+          {{"T", DType::kQuint8}});
+  EXPECT_THAT(values<std::uint8_t>(result[0]), ElementsAre(0, 100, 200, 200));
+  EXPECT_THAT(result[1], is_tensor(scalar(-1.0F)));
+  EXPECT_THAT(result[2], is_tensor(scalar(2.0F)));
+}
+
 TEST(ImageCropTest, BoxesFarAwayGiveTheExtrapolationValue) {
   const Tensor crops =
       run("CropAndResize",
