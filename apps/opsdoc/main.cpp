@@ -14,10 +14,12 @@
 #include <string>
 #include <vector>
 
+#include "autodiff/structure.h"
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/strings.h"
 #include "ops/builtin.h"
+#include "ops/gradients.h"
 #include "replay/recorded.h"
 
 namespace hub {
@@ -117,9 +119,9 @@ std::string dtypes_text(const OpDefMessage& schema, const nlohmann::json& kernel
   return cat(args_text(schema.inputs), " to ", args_text(schema.outputs));
 }
 
-std::string_view gradient_text(const OpDef& def) {
-  if (def.gradient != nullptr) return "yes";
-  switch (def.differentiable) {
+std::string_view gradient_text(const Op& op) {
+  if (gradient_of(op) != nullptr || has_structural_gradient(op.name())) return "yes";
+  switch (op.def().differentiable) {
     case Differentiable::kYes: return "not yet";
     case Differentiable::kNone: return "none";
     case Differentiable::kRefused: return "refused";
@@ -154,7 +156,7 @@ std::string page(const std::string& data) {
     recorded += cases[name] > 0 ? 1 : 0;
     rows += fmt::format("| `{}` | {} | {} | {} |\n", name,
                         dtypes_text(op->schema(), kernels.value(name, nlohmann::json::array())),
-                        gradient_text(op->def()), cases[name]);
+                        gradient_text(*op), cases[name]);
   }
   return cat(kHead,
              fmt::format("{} ops, {} of them in recorded runs.\n\n| op | dtypes | gradient | cases "

@@ -6,10 +6,12 @@
 #include <optional>
 #include <utility>
 
+#include "autodiff/gradients.h"
 #include "base/checked.h"
 #include "base/errors.h"
 #include "base/file.h"
 #include "format/graph_def.h"
+#include "graph/graph_state.h"
 #include "graph/import.h"
 #include "ops/builtin.h"
 #include "replay/compare.h"
@@ -171,6 +173,90 @@ Replay open_case(std::shared_ptr<const RecordedCases> list, const conformance::C
   };
 }
 
+// The graph of one gradient: what is to be fetched for each of its dxs; invalid where there is
+// no gradient.
+struct GradientGraph {
+  Graph graph;
+  std::vector<OutputId> fetches;
+};
+
+// Adds the gradients' nodes. Throws Mismatch where that fails although TensorFlow has them, or
+// the other way round.
+void add_gradients(const conformance::Gradient& recorded, GradientGraph& to) {
+  const Graph& graph = to.graph;
+  std::vector<Output> ys;
+  std::vector<Output> xs;
+  std::vector<Output> weights;
+  for (const std::string& y : recorded.ys()) ys.push_back(graph.tensor(y));
+  for (const std::string& x : recorded.xs()) xs.push_back(graph.tensor(x));
+  for (const conformance::Tensor& weight : recorded.grad_ys()) {
+    const Tensor value = read_tensor(weight);
+    weights.push_back(graph.op("Const", {}, {{"dtype", value.dtype()}, {"value", value}}));
+  }
+  std::vector<GradientValue> values;
+  try {
+    values = gradients(graph, ys, xs, weights);
+  } catch (const Error& error) {
+    if (recorded.not_differentiable()) return;
+    throw Mismatch(error_code_name(error.code()), ": ", error.what());
+  }
+  if (recorded.not_differentiable())
+    throw Mismatch("TensorFlow refuses this gradient, and it was made");
+  for (const GradientValue& value : values) {
+    const Output dense = dense_gradient(graph, value);
+    to.fetches.push_back(dense ? OutputId{dense.node(), dense.index()} : OutputId{});
+  }
+}
+
+void run_gradient(const conformance::Case& recorded_case, const conformance::Gradient& recorded,
+                  const GradientGraph& gradient, const EngineOptions& options) {
+  const GraphData& graph = gradient.graph.state().data();
+  Engine engine(graph, options);
+  const EngineRunOptions run_options = {.timeout = kStepTimeout};
+  for (const auto* list : {&recorded_case.initialize(), &recorded.targets()}) {
+    for (const std::string& target : *list) engine.run({}, {}, {target}, run_options);
+  }
+  std::vector<EngineFeed> feeds;
+  for (const conformance::Tensor& feed : recorded.feeds())
+    feeds.push_back({graph.find_output(feed.name()), read_tensor(feed)});
+  std::vector<OutputId> fetches;
+  for (std::size_t i = 0; i < gradient.fetches.size(); ++i) {
+    const conformance::Expected& expected = recorded.dxs(static_cast<int>(i));
+    const bool is_none = expected.value().dtype() == 0;
+    if (is_none == gradient.fetches[i].is_valid()) {
+      throw Mismatch("the gradient to ", recorded.xs(static_cast<int>(i)),
+                     is_none ? " is not None" : " is None");
+    }
+    if (!is_none) fetches.push_back(gradient.fetches[i]);
+  }
+  const std::vector<Tensor> got = engine.run(feeds, fetches, {}, run_options);
+  std::size_t next = 0;
+  for (int i = 0; i < recorded.dxs_size(); ++i) {
+    const conformance::Expected& expected = recorded.dxs(i);
+    if (expected.value().dtype() == 0) continue;
+    const Tensor want = read_tensor(expected.value());
+    const Tensor& value = got[next++];
+    const auto problem = expected.shape_only()
+                             ? type_difference(value, want.dtype(), want.shape())
+                             : difference(value, want, {expected.rtol(), expected.atol()});
+    if (problem) throw Mismatch("the gradient to ", recorded.xs(i), ": ", *problem);
+  }
+}
+
+Replay open_gradient(std::shared_ptr<const RecordedCases> list,
+                     const conformance::Case& recorded_case,
+                     const conformance::Gradient& recorded) {
+  auto gradient = std::make_shared<GradientGraph>();
+  gradient->graph.state().import(parse_graph_def(recorded_case.graph_def(), recorded_case.name()),
+                                 {});
+  add_gradients(recorded, *gradient);
+  return
+      [list = std::move(list), gradient, &recorded_case, &recorded](const EngineOptions& options) {
+        if (!recorded.not_differentiable())
+          run_gradient(recorded_case, recorded, *gradient, options);
+      };
+}
+
 class ParsedCases final : public RecordedCases, public std::enable_shared_from_this<ParsedCases> {
  public:
   explicit ParsedCases(const std::string& path) {
@@ -201,10 +287,11 @@ class ParsedCases final : public RecordedCases, public std::enable_shared_from_t
              .open = [list = shared_from_this(), &recorded] { return open_case(list, recorded); }});
       }
       for (int i = 0; i < recorded.gradients_size(); ++i) {
-        result.push_back(
-            {.id = cat(recorded.name(), "#gradient", i),
-             .kind = UnitKind::kGradient,
-             .open = []() -> Replay { throw Mismatch("gradients are not supported yet"); }});
+        result.push_back({.id = cat(recorded.name(), "#gradient", i),
+                          .kind = UnitKind::kGradient,
+                          .open = [list = shared_from_this(), &recorded, i] {
+                            return open_gradient(list, recorded, recorded.gradients(i));
+                          }});
       }
     }
     return result;
