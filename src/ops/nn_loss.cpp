@@ -7,6 +7,7 @@
 #include "graph/shape_rules.h"
 #include "ops/elements.h"
 #include "ops/kernel.h"
+#include "ops/lanes.h"
 #include "ops/softmax_rows.h"
 
 namespace hub {

@@ -8,6 +8,7 @@
 #include "ops/channels.h"
 #include "ops/row_sums.h"
 #include "ops/softmax_rows.h"
+#include "ops/vector_math.h"
 #include "ops/wide.h"
 
 namespace hub {

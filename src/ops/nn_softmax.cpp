@@ -6,6 +6,7 @@
 #include "graph/op.h"
 #include "graph/shape_rules.h"
 #include "ops/kernel.h"
+#include "ops/lanes.h"
 #include "ops/softmax_rows.h"
 
 namespace hub {

@@ -7,8 +7,6 @@
 
 #include "ops/elementwise.h"
 #include "ops/kernels/reduce_loops.h"
-#include "ops/lanes.h"
-#include "ops/vector_math.h"
 
 namespace hub {
 
@@ -18,13 +16,16 @@ struct RowExponentials {
   W sum;
 };
 
+// exps[i] = exp(x[i] - maximum).
+void exponentials_of_row(const float* x, std::int64_t n, float maximum, float* exps);
+
 // exps[i] = exp(x[i] - maximum), and their sum; `exps` may be `x`. n > 0. The order of the
 // sum depends on n alone.
 template <class W>
 RowExponentials<W> row_exponentials(const W* x, std::int64_t n, W* exps) {
   const W maximum = reduction::reduce_row<reduction::Max<W>>(x, n);
   if constexpr (std::is_same_v<W, float>) {
-    for_lanes(n, [=](std::int64_t i) { exps[i] = vector_math::exp(x[i] - maximum); });
+    exponentials_of_row(x, n, maximum, exps);
   } else {
     for (std::int64_t i = 0; i < n; ++i) exps[i] = std::exp(x[i] - maximum);
   }

@@ -1,7 +1,7 @@
 #pragma once
 
-// Elementwise loops of float functions for CPUs with 512-bit vectors, chosen when the program
-// runs. The bits are those of the other loop: the same plain arithmetic, lane by lane.
+// Loops over floats for CPUs with 512-bit vectors, chosen when the program runs. The bits are those
+// of the other loops: the same plain arithmetic, lane by lane.
 
 #include <cstdint>
 
@@ -11,6 +11,9 @@
 // Clang has no attribute for the width of vectors.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define HUB_HAS_WIDE_LANES 1
+// Before a function: it and what it calls are compiled for such CPUs.
+#define HUB_WIDE_LANES \
+  [[gnu::target("avx512f,avx512vl,avx512dq,avx512bw,prefer-vector-width=512"), gnu::flatten]]
 #else
 #define HUB_HAS_WIDE_LANES 0
 #endif
@@ -18,23 +21,16 @@
 namespace hub {
 
 #if HUB_HAS_WIDE_LANES
-template <class Op>
-[[gnu::target("avx512f,avx512vl,avx512dq,avx512bw,prefer-vector-width=512"), gnu::flatten]] void
-wide_loop(const void* x, void* result, std::int64_t count) {
-  constexpr std::int64_t kLanes = 64;
-  const auto* from = static_cast<const float*>(x);
-  auto* to = static_cast<float*>(result);
-  std::int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    HUB_INDEPENDENT
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) to[i + lane] = Op::apply(from[i + lane]);
-  }
-  for (; i < count; ++i) to[i] = Op::apply(from[i]);
-}
-
 inline bool cpu_has_wide_lanes() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+}
+
+template <class Op>
+HUB_WIDE_LANES void wide_loop(const void* x, void* result, std::int64_t count) {
+  const auto* from = static_cast<const float*>(x);
+  auto* to = static_cast<float*>(result);
+  for_lanes<64>(count, [=](std::int64_t i) { to[i] = Op::apply(from[i]); });
 }
 #endif
 
