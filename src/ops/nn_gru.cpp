@@ -61,7 +61,7 @@ class GruKernel final : public Kernel {
     const std::int64_t cells = in.cells, width = in.inputs + cells;
     float* out[4];
     for (int i = 0; i < 4; ++i) out[i] = c.output(i, in.state()).mutable_data<float>();
-    auto [r, u, candidate, h] = out;
+    float *r = out[0], *u = out[1], *candidate = out[2], *h = out[3];
     const float* h_prev = in.data(1);
     Tensor joined = c.temporary(kFloat, Shape{in.batch, width});
     Tensor gates = c.temporary(kFloat, Shape{in.batch, 2 * cells});

@@ -22,8 +22,8 @@ void softmax_row(const W* x, std::int64_t size, W* y) {
 
 template <class W>
 void log_softmax_row(const W* x, std::int64_t size, W* exps, W* y) {
-  const auto [maximum, sum] = row_exponentials(x, size, exps);
-  const W log_sum = std::log(sum);
+  const auto row = row_exponentials(x, size, exps);
+  const W maximum = row.maximum, log_sum = std::log(row.sum);
   for_lanes(size, [=](std::int64_t i) { y[i] = x[i] - maximum - log_sum; });
 }
 

@@ -113,7 +113,7 @@ class PrimitiveConvolution final : public Convolution {
  public:
   PrimitiveConvolution(ConvKind kind, const ConvShape& shape, const Epilogue& epilogue,
                        const PrimitiveConvolution* like)
-      : kind_(kind), shape_(shape), epilogue_(epilogue), descs_(shape) {
+      : shape_(shape), epilogue_(epilogue), descs_(shape) {
     const memory::desc filter =
         like != nullptr ? like->filter_ : memory::desc(descs_.filter_dims, kFloat32, Tag::any);
     with_descriptor(kind, descs_, filter, epilogue, [&](const auto& desc) { take(desc); });
@@ -177,7 +177,6 @@ class PrimitiveConvolution final : public Convolution {
     execute(primitive, {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
   }
 
-  ConvKind kind_;
   ConvShape shape_;
   Epilogue epilogue_;
   Descs descs_;

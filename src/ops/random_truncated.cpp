@@ -25,7 +25,6 @@ struct HalfNumber {
   friend HalfNumber operator*(HalfNumber a, HalfNumber b) { return rounded(a.value * b.value); }
   friend HalfNumber operator/(HalfNumber a, HalfNumber b) { return rounded(a.value / b.value); }
   friend auto operator<=>(HalfNumber a, HalfNumber b) { return a.value <=> b.value; }
-  friend bool operator==(HalfNumber a, HalfNumber b) { return a.value == b.value; }
   static HalfNumber rounded(float number) { return HalfNumber(static_cast<double>(number)); }
 };
 HalfNumber sqrt(HalfNumber x) { return HalfNumber::rounded(std::sqrt(x.value)); }
