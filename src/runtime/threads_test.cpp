@@ -148,7 +148,7 @@ class Shared {
       return result.num_elements() == size(seed) && all_equal(result, static_cast<float>(seed % 5));
     });
     // A fed tensor cuts the plan: another plan of the same nodes.
-    jobs_.push_back([=, x = x_](Engine& engine, int seed) {
+    jobs_.push_back([=](Engine& engine, int seed) {
       const std::vector<EngineFeed> fed = {{y, scalar(static_cast<float>(seed))}};
       return engine.run(fed, std::vector{y, y})[1].scalar<float>() == static_cast<float>(seed);
     });
