@@ -118,6 +118,7 @@ OpFamily sparse_serialize_ops();
 OpFamily sparse_parse_ops();
 OpFamily sparse_parse_sequence_ops();
 OpFamily sparse_combine_ops();
+OpFamily sparse_cross_ops();
 OpFamily sparse_gradient_ops();
 OpFamily sparse_math_ops();
 OpFamily sparse_matmul_ops();
@@ -274,6 +275,7 @@ const OpRegistry& builtin_ops() {
         sparse_parse_ops(),
         sparse_parse_sequence_ops(),
         sparse_combine_ops(),
+        sparse_cross_ops(),
         sparse_gradient_ops(),
         sparse_math_ops(),
         sparse_matmul_ops(),

@@ -1,52 +1,16 @@
 // RaggedCross: all combinations of the features in a row, as text or as hashes.
 
-#include <farmhash.h>
-
 #include <algorithm>
 #include <limits>
 
-#include "base/checked.h"
 #include "graph/op.h"
 #include "graph/shape_rules.h"
-#include "ops/elements.h"
+#include "ops/feature_cross.h"
 #include "ops/kernel.h"
 #include "ops/ragged.h"
 
 namespace hub {
 namespace {
-
-// TensorFlow's FingerprintCat64.
-std::uint64_t join_fingerprints(std::uint64_t a, std::uint64_t b) {
-  constexpr std::uint64_t kMultiplier = 0xc6a4a7935bd1e995;
-  const auto mix = [](std::uint64_t value) { return value ^ (value >> 47); };
-  std::uint64_t result = a ^ kMultiplier;
-  result ^= mix(b * kMultiplier) * kMultiplier;
-  result *= kMultiplier;
-  return mix(mix(result) * kMultiplier);
-}
-
-// One input's features, row after row.
-struct Features {
-  const Tensor* values;
-  Splits splits;
-
-  std::int64_t count(std::size_t row) const { return splits[row + 1] - splits[row]; }
-  std::int64_t place(std::size_t row, std::int64_t i) const { return splits[row] + i; }
-  bool is_text() const { return values->dtype() == kString; }
-
-  std::uint64_t fingerprint(std::int64_t at) const {
-    if (!is_text()) return static_cast<std::uint64_t>(values->data<std::int64_t>()[at]);
-    const std::string& text = values->data<std::string>()[at];
-    return util::Fingerprint64(text.data(), text.size());
-  }
-  void append_text(std::int64_t at, std::string& to) const {
-    if (is_text()) {
-      to += values->data<std::string>()[at];
-    } else {
-      to += cat(values->data<std::int64_t>()[at]);
-    }
-  }
-};
 
 Error wrong_rank(std::string_view kind, const Shape& shape) {
   return invalid_argument("RaggedCross: inputs must have rank 2. Details: a ", kind,
@@ -63,8 +27,7 @@ class RaggedCrossKernel final : public Kernel {
         sparse_shapes_(init.input_range("sparse_shape")),
         dense_(init.input_range("dense_inputs")),
         order_(init.attr<std::string>("input_order")),
-        num_buckets_(static_cast<std::uint64_t>(init.attr<std::int64_t>("num_buckets"))),
-        hash_key_(static_cast<std::uint64_t>(init.attr<std::int64_t>("hash_key"))) {
+        hashing_(init) {
     if (ragged_.count != ragged_splits_.count || sparse_indices_.count != sparse_values_.count) {
       throw invalid_argument("RaggedCross: each feature needs its values and its rows.");
     }
@@ -84,19 +47,11 @@ class RaggedCrossKernel final : public Kernel {
   void compute(KernelContext& context) const override {
     const std::vector<Features> features = read(context);
     const std::size_t rows = features.empty() ? 0 : features[0].splits.size() - 1;
-    Splits splits{0};
-    for (std::size_t row = 0; row < rows; ++row) {
-      std::int64_t count = 1;
-      for (const Features& feature : features) {
-        count = mul_or_throw(count, feature.count(row), "RaggedCross: the number of combinations");
-      }
-      splits.push_back(
-          add_or_throw(splits.back(), count, "RaggedCross: the number of combinations"));
-    }
+    const Splits splits = cross_counts(features, rows, "RaggedCross");
     Tensor& result = context.output(0, Shape{splits.back()});
     output_splits(context, 1, splits);
     for (std::size_t row = 0; row < rows; ++row) {
-      write_row(features, row, splits[row], splits[row + 1], result);
+      cross_row(features, row, splits[row], splits[row + 1], hashing_, result);
     }
   }
 
@@ -153,39 +108,7 @@ class RaggedCrossKernel final : public Kernel {
   Features read_dense(const KernelContext& context, int i) const {
     const Tensor& values = context.input(dense_.begin + i);
     if (values.rank() != 2) throw wrong_rank("dense", values.shape());
-    Splits splits;
-    for (std::int64_t row = 0; row <= values.dim(0); ++row) {
-      splits.push_back(row * values.dim(1));
-    }
-    return {&values, std::move(splits)};
-  }
-
-  // The last feature changes fastest.
-  void write_row(const std::vector<Features>& features, std::size_t row, std::int64_t begin,
-                 std::int64_t end, Tensor& result) const {
-    std::vector<std::int64_t> choice(features.size(), 0);
-    for (std::int64_t at = begin; at < end; ++at) {
-      if (result.dtype() == kString) {
-        std::string& text = result.mutable_data<std::string>()[at];
-        for (std::size_t i = 0; i < features.size(); ++i) {
-          if (i > 0) text += "_X_";
-          features[i].append_text(features[i].place(row, choice[i]), text);
-        }
-      } else {
-        std::uint64_t hash = hash_key_;
-        for (std::size_t i = 0; i < features.size(); ++i) {
-          hash =
-              join_fingerprints(hash, features[i].fingerprint(features[i].place(row, choice[i])));
-        }
-        constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
-        result.mutable_data<std::int64_t>()[at] =
-            static_cast<std::int64_t>(hash % (num_buckets_ > 0 ? num_buckets_ : kMost));
-      }
-      for (std::size_t i = features.size(); i-- > 0;) {
-        if (++choice[i] < features[i].count(row)) break;
-        choice[i] = 0;
-      }
-    }
+    return {&values, dense_rows(values)};
   }
 
   ArgRange ragged_;
@@ -195,8 +118,7 @@ class RaggedCrossKernel final : public Kernel {
   ArgRange sparse_shapes_;
   ArgRange dense_;
   std::string order_;
-  std::uint64_t num_buckets_;
-  std::uint64_t hash_key_;
+  CrossHashing hashing_;
 };
 
 Shapes ragged_cross_shape(ShapeContext& c) {

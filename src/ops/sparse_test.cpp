@@ -241,6 +241,32 @@ TEST(RaggedTest, ACrossTakesInputsInTheGivenOrder) {
             ErrorCode::kInvalidArgument);
 }
 
+TEST(SparseTest, ACrossOfSparseAndDenseFeatures) {
+  const auto crossed = [](const Tensor& indices, DType out_type, DType internal_type) {
+    return run("SparseCross",
+               {indices, texts({3}, {"a", "b", "c"}), int64s({2}, {2, 2}), int64s({2, 1}, {1, 2})},
+               {{"N", 1},
+                {"hashed_output", out_type == kInt64},
+                {"num_buckets", 0},
+                {"hash_key", 7},
+                {"sparse_types", types_attr({kString})},
+                {"dense_types", types_attr({kInt64})},
+                {"out_type", out_type},
+                {"internal_type", internal_type}});
+  };
+  const Tensor indices = int64s({3, 2}, {0, 0, 0, 1, 1, 0});
+  const auto text = crossed(indices, kString, kInt64);
+  EXPECT_THAT(text[0], is_tensor(int64s({3, 2}, {0, 0, 0, 1, 1, 0})));
+  EXPECT_THAT(text[1], is_tensor(texts({3}, {"a_X_1", "b_X_1", "c_X_2"})));
+  EXPECT_THAT(text[2], is_tensor(int64s({2}, {2, 2})));
+  EXPECT_EQ(error_code_of([&] { crossed(indices, kString, kString); }),
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_code_of([&] {
+              crossed(int64s({3, 1}, {0, 0, 1}), kInt64, kInt64);
+            }),
+            ErrorCode::kInvalidArgument);
+}
+
 TEST(RaggedTest, RecordsThatAreNoneAreRefused) {
   const auto code = [](const std::string& record) {
     return error_code_of([&] {
