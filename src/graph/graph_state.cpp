@@ -181,7 +181,8 @@ std::vector<int> GraphState::import(const GraphDef& graph_def, const ImportOptio
 }
 
 // Graph._add_new_tf_operations: what is around an import holds for its nodes too.
-void GraphState::adopt(const std::vector<int>& added) {
+void GraphState::adopt(std::vector<int> added) {
+  std::ranges::sort(added);  // in the order in which they were added, inputs come first
   for (ControlScope& scope : control_scopes) scope.seen.insert(added.begin(), added.end());
   if (flow_context != nullptr) {
     for (const int node : added) set_context_of(node, flow_context);

@@ -121,7 +121,7 @@ class GraphState : public std::enable_shared_from_this<GraphState> {
   std::vector<OutputId> converted(std::string_view op_type, const OpDefMessage& schema,
                                   const std::vector<Input>& inputs, AttrMap& attrs);
   void apply_scopes(int node);
-  void adopt(const std::vector<int>& added);
+  void adopt(std::vector<int> added);
   std::vector<int> reference_inputs(int node) const;
   void changed() { changes_.fetch_add(1, std::memory_order_relaxed); }
 

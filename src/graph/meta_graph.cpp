@@ -149,8 +149,14 @@ class CollectionReader {
   }
 
  private:
+  // Inside of a loop or conditional, another one is a part of it and stands in no collection.
+  bool is_nested(const CollectionItem& item) const {
+    const auto* context = std::get_if<std::shared_ptr<FlowContext>>(&item.value);
+    return context != nullptr && (*context)->outer() != nullptr;
+  }
+
   void add(const std::string& key, CollectionItem item) {
-    graph_.collections[key].push_back(std::move(item));
+    if (!is_nested(item)) graph_.collections[key].push_back(std::move(item));
   }
 
   CollectionItem named(const std::string& name) const {
@@ -172,9 +178,11 @@ class CollectionReader {
   CollectionItem item_of(const std::string& key, const std::string& bytes) {
     CollectionItem item;
     if (key == Collections::kCondContext) {
-      item.value = context_from_def(graph_, parse_cond_context(bytes, key), prefix_, nullptr);
+      item.value =
+          context_from_def(graph_, parse_cond_context(bytes, key), prefix_, graph_.flow_context);
     } else if (key == Collections::kWhileContext) {
-      item.value = context_from_def(graph_, parse_while_context(bytes, key), prefix_, nullptr);
+      item.value =
+          context_from_def(graph_, parse_while_context(bytes, key), prefix_, graph_.flow_context);
     } else if (is_variables(key)) {
       item.value = variable_of(key, bytes);
     } else {

@@ -163,6 +163,50 @@ TEST(MetaGraphTest, WhatIsAroundAnImportHoldsForIt) {
   EXPECT_THAT(graph.operation("late/b").control_inputs(), ElementsAre());
 }
 
+TEST(MetaGraphTest, LoopsAreImportedIntoLoopsAndBranches) {
+  Graph inner;
+  const Output a = ops::placeholder(inner, kFloat, Shape{}, "a");
+  const Output n = ops::constant(inner, 3);
+  const auto loop = while_loop(
+      inner, [&](const std::vector<Output>& v) { return ops::less(v[0], n); },
+      [&](const std::vector<Output>& v) {
+        return std::vector<Output>{v[0] + 1, cond(
+                                                 ops::less(v[0], 1), [&] { return v[1] + a; },
+                                                 [&] { return v[1] * 2.0; })};
+      },
+      {0, a});
+  ops::identity(loop[1], "b");  // ((a + a) * 2) * 2
+  const std::string bytes = export_meta_graph_def(inner);
+
+  Graph graph;
+  const Output x = ops::placeholder(graph, kFloat, Shape{}, "x");
+  const Output p = ops::placeholder(graph, kBool, Shape{}, "p");
+  const auto eightfold = [&](const Output& value) {
+    const std::string scope =
+        import_meta_graph_def(graph, bytes, {.name = "inner", .input_map = {{"a:0", value}}});
+    return graph.tensor(scope + "b:0");
+  };
+  const Output chosen = cond(
+      p, [&] { return eightfold(x); }, [&] { return x; });
+  const auto twice = while_loop(
+      graph, [&](const std::vector<Output>& v) { return ops::less(v[0], 2); },
+      [&](const std::vector<Output>& v) {
+        const Output next = eightfold(v[1]);
+        return std::vector<Output>{v[0] + 1, next};
+      },
+      {0, chosen});
+  EXPECT_EQ(graph.state().collections.at("cond_context").size(), 2u);
+  EXPECT_EQ(graph.state().collections.at("while_context").size(), 1u);
+  for (const bool frames : {false, true}) {
+    Session session(graph, {.frames_executor = frames});
+    for (const bool yes : {false, true}) {
+      EXPECT_EQ(
+          session.run(twice[1], {{x, make_scalar(0.5f)}, {p, make_scalar(yes)}}).scalar<float>(),
+          yes ? 256 : 32);
+    }
+  }
+}
+
 TEST(MetaGraphTest, BadBytesAndNamesAreErrors) {
   Graph graph;
   EXPECT_THROW(import_meta_graph_def(graph, "\xff\xff"), Error);

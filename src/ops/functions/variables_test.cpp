@@ -417,6 +417,23 @@ TEST(VariableScopeTest, WhatIsNotSaidIsInherited) {
   EXPECT_EQ(session.run(loss).scalar<double>(), 4.5);
 }
 
+TEST(RegularizersTest, GiveScaledPenalties) {
+  Graph graph;
+  const Output w = ops::constant(graph, make_vector<float>({1, -2, 3}));
+  const Output l1 = regularize::l1(0.5)(w);
+  const Output l2 = regularize::l2(0.5)(w);
+  const Output both = regularize::l1_l2(0.5, 0.5)(w);
+  EXPECT_EQ(l1.name(), "l1_regularizer:0");
+  EXPECT_EQ(both.name(), "sum_regularizer:0");
+  EXPECT_FALSE(regularize::l1(0)(w));
+  EXPECT_FALSE(regularize::sum({regularize::l2(0)})(w));
+  EXPECT_THAT(error_of([] { regularize::l2(-1); }), HasSubstr("less than 0"));
+  Session session(graph);
+  EXPECT_EQ(session.run(l1).scalar<float>(), 3);
+  EXPECT_EQ(session.run(l2).scalar<float>(), 3.5);
+  EXPECT_EQ(session.run(both).scalar<float>(), 6.5);
+}
+
 TEST(VariableScopeTest, ReuseIsChecked) {
   Graph graph;
   get_variable(graph, "v", {2});
