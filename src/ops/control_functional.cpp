@@ -4,6 +4,7 @@
 
 #include "graph/op.h"
 #include "graph/shape_rules.h"
+#include "ops/gradients.h"
 #include "ops/kernel.h"
 
 namespace hub {
@@ -57,6 +58,28 @@ class CallKernel final : public Kernel {
  private:
   Function function_;
 };
+
+// Calls the gradient of the function.
+class SymbolicGradientKernel final : public Kernel {
+ public:
+  explicit SymbolicGradientKernel(const KernelInit& init) {
+    FunctionRef gradient = init.attr<FunctionRef>("f");
+    gradient.name.insert(0, kGradientOf);
+    function_ = init.function(gradient);
+  }
+  void compute(KernelContext& context) const override { call_branch(context, *function_, 0); }
+
+ private:
+  Function function_;
+};
+
+// As many gradients as arguments, of their shapes.
+Shapes symbolic_gradient_shape(ShapeContext& c) {
+  Shapes result;
+  for (int i = 0; i < c.num_outputs(); ++i)
+    result.push_back(i < c.num_inputs() ? c.input(i) : PartialShape());
+  return result;
+}
 
 class IfKernel final : public Kernel {
  public:
@@ -175,6 +198,13 @@ constexpr OpDef kOps[] = {
      .shape = unknown_shape,
      .kernel = make_kernel<CallKernel>,
      .stateful = true},
+    {.name = "SymbolicGradient",
+     .inputs = "input: Tin",
+     .outputs = "output: Tout",
+     .attrs = "Tin: list(type) >= 1; Tout: list(type) >= 1; f: func",
+     .shape = symbolic_gradient_shape,
+     .kernel = make_kernel<SymbolicGradientKernel>,
+     .differentiable = Differentiable::kRefused},
     {.name = "If",
      .inputs = "cond: Tcond, input: Tin",
      .outputs = "output: Tout",

@@ -1,8 +1,20 @@
 #include "runtime/functions.h"
 
+#include "autodiff/gradients.h"
 #include "base/errors.h"
+#include "ops/gradients.h"
 
 namespace hub {
+namespace {
+
+std::unique_ptr<FunctionBody> instantiate(const FunctionRef& function, const GraphData& library) {
+  if (!function.name.starts_with(kGradientOf)) return instantiate_function(function, library);
+  FunctionRef primal = function;
+  primal.name.erase(0, kGradientOf.size());
+  return gradient_of_function(primal, library);
+}
+
+}  // namespace
 namespace {
 
 // Each call of a function inside a function takes stack.
@@ -28,7 +40,7 @@ class FunctionRuntime::Instance final : public FunctionInstance {
       : runtime_(runtime),
         name_(function.name),
         effects_(effects),
-        body_(instantiate_function(function, runtime.library_)) {}
+        body_(instantiate(function, runtime.library_)) {}
 
   int num_inputs() const override { return static_cast<int>(body_->inputs.size()); }
   int num_outputs() const override { return static_cast<int>(body_->outputs.size()); }

@@ -167,7 +167,10 @@ Gradients gamma(GradientContext& c, int alpha_index, bool shape_has_alpha) {
   if (shape_has_alpha) extra = op("Sub", {extra, rank_of(alpha)});
   const Output ones = op("Fill", {expand(extra, 0), 1});
   const Output broad = reshape(alpha, concat({ones, shape_of(alpha)}));
-  const Output partial = op("RandomGammaGrad", {broad, c.output()});
+  // The distribution function P(alpha, sample) stays as alpha moves.
+  const Output sample = c.output();
+  const Output density = exp((broad - 1.0) * op("Log", {sample}) - sample - op("Lgamma", {broad}));
+  const Output partial = -op("IgammaGradA", {broad, sample}) / density;
   Gradients result = c.pad({});
   result[static_cast<std::size_t>(alpha_index)] =
       sum(c.dy() * partial, range(make_scalar<std::int32_t>(0), extra));
