@@ -76,7 +76,7 @@ TEST_P(AccuracyTest, AnElementsBitsDoNotDependOnItsPlace) {
   std::vector<float> sample;
   for (int i = 0; i < 1000; ++i) sample.push_back(static_cast<float>(i - 500) * 0.0371f);
   const Tensor whole = run(GetParam().op, {make_tensor<float>(Shape{1000}, sample)})[0];
-  for (const std::size_t count : {1, 7, 31, 63, 64, 65, 130}) {
+  for (const std::size_t count : std::initializer_list<std::size_t>{1, 7, 31, 63, 64, 65, 130}) {
     const std::span<const float> end = std::span(sample).last(count);
     const Tensor part =
         run(GetParam().op, {make_tensor<float>(Shape{static_cast<std::int64_t>(count)}, end)})[0];
