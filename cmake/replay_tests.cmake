@@ -18,8 +18,13 @@ set(TF1HUB_REPLAYED_MODELS
     saved_model_v1/tfx_taxi
     saved_model_v2/basic_pitch saved_model_v2/cppflow)
 
-# tf1hub_add_replay(NAME PATH...): every unit passes, or stands in known_exceptions.json.
-function(tf1hub_add_replay name)
+# The families of which the recorded gradients are replayed, too.
+set(TF1HUB_REPLAYED_GRADIENTS math reduce linalg array state random nn image audio control tables
+    sparse text tftext autodiff)
+
+# tf1hub_replay_test(NAME OPTION... -- PATH...): every unit passes, or stands in
+# known_exceptions.json.
+function(tf1hub_replay_test name)
   add_test(NAME replay.${name}
            COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/tests/replay_known.py"
                    $<TARGET_FILE:tf1hub-replay> "${CMAKE_SOURCE_DIR}/tests/data/known_exceptions.json"
@@ -27,8 +32,18 @@ function(tf1hub_add_replay name)
   set_tests_properties(replay.${name} PROPERTIES SKIP_REGULAR_EXPRESSION "SKIPPED: none")
 endfunction()
 
+# What a model or family computes.
+function(tf1hub_add_replay name)
+  tf1hub_replay_test(${name} --inference -- ${ARGN})
+endfunction()
+
 foreach(family IN LISTS TF1HUB_REPLAYED_FAMILIES)
   tf1hub_add_replay(${family} "${CMAKE_SOURCE_DIR}/tests/data/conformance/${family}.binpb")
+endforeach()
+
+foreach(family IN LISTS TF1HUB_REPLAYED_GRADIENTS)
+  tf1hub_replay_test(gradients.${family} --only gradients --
+                     "${CMAKE_SOURCE_DIR}/tests/data/conformance/${family}.binpb")
 endforeach()
 
 tf1hub_add_replay(demo "${CMAKE_SOURCE_DIR}/examples/data")

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Runs tf1hub-replay and passes if every failed unit is a known exception.
 
-    replay_known.py REPLAY EXCEPTIONS.json PATH...
+    replay_known.py REPLAY EXCEPTIONS.json OPTION... -- PATH...
 
-EXCEPTIONS.json maps the id of a unit to the reason why it cannot pass. Paths that are not
+The options go to tf1hub-replay, beside --all-modes. EXCEPTIONS.json maps the id of a unit to the reason why it cannot pass. Paths that are not
 there are named and left out; without any path left, the test is skipped (it prints SKIPPED).
 """
 import json
@@ -14,7 +14,9 @@ import tempfile
 
 
 def main():
-    replay, exceptions_path, paths = sys.argv[1], sys.argv[2], sys.argv[3:]
+    replay, exceptions_path, *rest = sys.argv[1:]
+    end_of_options = rest.index("--")
+    options, paths = rest[:end_of_options], rest[end_of_options + 1:]
     there = [path for path in paths if os.path.exists(path)]
     for path in paths:
         if path not in there:
@@ -26,7 +28,7 @@ def main():
         exceptions = json.load(file)
     with tempfile.TemporaryDirectory() as folder:
         result = os.path.join(folder, "units.json")
-        status = subprocess.run([replay, "--all-modes", "--inference", "--json", result, *there]).returncode
+        status = subprocess.run([replay, "--all-modes", *options, "--json", result, *there]).returncode
         if status not in (0, 1):
             return status
         with open(result, encoding="utf-8") as file:
