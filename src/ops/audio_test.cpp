@@ -33,8 +33,9 @@ std::string message_of(const std::string& bytes) {
 
 TEST(WavTest, EveryPartIsRead) {
   const std::string data = chunk("data", std::string("\1\0\0\x80\xff\xff\2\0", 8));
-  const Wav wav = parse_wav(file(chunk("JUNK", "x") + chunk("fmt ", format(2, 44100) + "xx") +
-                                 chunk("LIST", "abc") + data));
+  const std::string bytes = file(chunk("JUNK", "x") + chunk("fmt ", format(2, 44100) + "xx") +
+                                 chunk("LIST", "abc") + data);
+  const Wav wav = parse_wav(bytes);
   EXPECT_EQ(wav.channels, 2);
   EXPECT_EQ(wav.sample_rate, 44100u);
   EXPECT_EQ(wav.frames, 2);
