@@ -1,6 +1,7 @@
 #include "runtime/session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/errors.h"
 #include "base/thread_pool.h"
@@ -24,10 +25,10 @@ struct PlanKey {
 }  // namespace
 
 struct Engine::State {
-  State(const GraphData& graph, const EngineOptions& engine_options)
-      : options(engine_options),
-        functions(graph, resources, engine_options.passes,
-                  engine_options.executor == ExecutorKind::kStructured) {}
+  State(const GraphData& graph, EngineOptions engine_options)
+      : options(std::move(engine_options)),
+        functions(graph, resources, options.passes, options.executor == ExecutorKind::kStructured) {
+  }
 
   EngineOptions options;
   ResourceManager resources;
@@ -39,7 +40,7 @@ struct Engine::State {
 };
 
 Engine::Engine(const GraphData& graph, EngineOptions options)
-    : graph_(graph), state_(std::make_unique<State>(graph, options)) {
+    : graph_(graph), state_(std::make_unique<State>(graph, std::move(options))) {
   const int available = process_thread_pool().threads();
   int& threads = state_->options.threads;
   threads = threads <= 0 ? available : std::min(threads, available);
@@ -149,8 +150,10 @@ std::vector<Tensor> Engine::run(const std::map<std::string, Tensor>& feeds,
                                 const std::vector<std::string>& targets,
                                 const EngineRunOptions& options) {
   std::vector<EngineFeed> engine_feeds;
+  engine_feeds.reserve(feeds.size());
   for (const auto& [name, value] : feeds) engine_feeds.push_back({graph_.find_output(name), value});
   std::vector<OutputId> outputs;
+  outputs.reserve(fetches.size());
   for (const std::string& name : fetches) outputs.push_back(graph_.find_output(name));
   std::vector<int> nodes;
   for (const std::string& name : targets) {
