@@ -79,7 +79,7 @@ class GradientContext {
 
   // Says that the gradient to an input is this; the rule returns no output for it.
   Output give_slices(int index, IndexedSlices slices) {
-    slices_[static_cast<std::size_t>(index)] = std::move(slices);
+    slices_[static_cast<std::size_t>(index)] = slices;
     return {};
   }
   std::vector<std::optional<IndexedSlices>>& given_slices() { return slices_; }
