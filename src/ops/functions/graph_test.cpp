@@ -10,6 +10,7 @@
 #include "graph/graph_state.h"
 #include "hub/error.h"
 #include "hub/ops.h"
+#include "ops/functions/graph_lines.h"
 
 namespace hub {
 namespace {
@@ -17,24 +18,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
-
-// "name op input input ^control": control inputs sorted, as TensorFlow writes them.
-std::vector<std::string> lines(const Graph& graph) {
-  std::vector<std::string> result;
-  for (const Operation& op : graph.operations()) {
-    std::string line = cat(op.name(), " ", op.type());
-    for (int i = 0; i < op.num_inputs(); ++i) {
-      const std::string input = op.input(i).name();
-      line += cat(" ", input.ends_with(":0") ? input.substr(0, input.size() - 2) : input);
-    }
-    std::vector<std::string> controls;
-    for (const Operation& control : op.control_inputs()) controls.push_back(control.name());
-    std::ranges::sort(controls);
-    for (const std::string& control : controls) line += cat(" ^", control);
-    result.push_back(line);
-  }
-  return result;
-}
 
 std::string error_of(const std::function<void()>& body) {
   try {
