@@ -250,7 +250,7 @@ class LoopBuilder {
 
   // Copies what `outputs` and `targets` need. The variables are read at nodes of `source`:
   // Merges in the condition; Switches (or Merges) in the body.
-  std::unique_ptr<FunctionBody> extract(const Loop& loop, std::vector<OutputId> outputs,
+  std::unique_ptr<FunctionBody> extract(const Loop& loop, const std::vector<OutputId>& outputs,
                                         const std::vector<int>& targets, ControlFlow source) {
     auto part = std::make_unique<FunctionBody>(graph_.registry());
     part->graph.functions = graph_.functions;

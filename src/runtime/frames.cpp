@@ -490,7 +490,7 @@ class FramesExecutor {
     begin_iteration(frame);
     std::vector<Token> saved = std::move(outputs_);
     for (auto& [source, token] : waiting) {
-      outputs_.assign(1, std::move(token));
+      outputs_.assign(1, token);
       send(source, false, frame, frame.last_iteration());
     }
     outputs_ = std::move(saved);

@@ -459,7 +459,7 @@ class Planner {
           node.releases.push_back(node.inputs[k]);
       }
       for (int k = 0; k < node.num_outputs; ++k) {
-        const auto slot = static_cast<std::size_t>(node.first_output + k);
+        const auto slot = static_cast<std::size_t>(node.first_output) + static_cast<std::size_t>(k);
         if (last_reader[slot] < 0 && !stays[slot]) node.releases.push_back(static_cast<int>(slot));
       }
     }
