@@ -20,6 +20,10 @@ find_package(Protobuf REQUIRED)
 find_package(Snappy REQUIRED)
 tf1hub_find_plain(isal isa-l.h)
 
+# resolve
+find_package(CURL REQUIRED)
+find_package(LibArchive REQUIRED)
+
 # ops
 find_package(dnnl REQUIRED)
 add_library(dnnl::dnnl ALIAS DNNL::dnnl)
@@ -38,10 +42,6 @@ find_package(Eigen3 REQUIRED NO_MODULE)
 add_library(tf1hub_gomp INTERFACE)
 target_link_libraries(tf1hub_gomp INTERFACE gomp)
 add_library(dep::gomp ALIAS tf1hub_gomp)
-
-# module
-find_package(CURL REQUIRED)
-find_package(LibArchive REQUIRED)
 
 # apps
 find_package(CLI11 REQUIRED)

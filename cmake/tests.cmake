@@ -38,7 +38,7 @@ function(tf1hub_add_test name library)
 endfunction()
 
 # One program a layer. Tests left of ops link their own layer and nothing to its right.
-set(layer_library_is_enough base tensor format graph)
+set(layer_library_is_enough base tensor format resolve graph)
 foreach(layer IN LISTS layers)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${layer}/*_test.cpp")
   if(layer IN_LIST layer_library_is_enough)

@@ -9,7 +9,7 @@ import pathlib
 import re
 import sys
 
-LAYERS = ["base", "tensor", "format", "graph", "ops", "autodiff", "runtime", "module", "train"]
+LAYERS = ["base", "tensor", "format", "resolve", "graph", "ops", "autodiff", "runtime", "module", "train"]
 ROOT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[1])
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 PROTOBUF = re.compile(r"^google/protobuf/|\.pb\.h$")

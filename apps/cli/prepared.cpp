@@ -40,8 +40,7 @@ std::optional<DType> tensor_dtype(const GraphData& graph, std::string_view name)
 }  // namespace
 
 void add_model_options(CLI::App& command, ModelOptions& options) {
-  command.add_option("MODULE", options.module, "Folder of a module or SavedModel, or graph file")
-      ->required();
+  add_handle(command, options.module);
   command.add_option("--tags", options.tags,
                      "Tags of the graph, as a,b; default: the graph without tags, or the only one");
   command.add_option("--signature", options.signature,

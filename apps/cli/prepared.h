@@ -9,12 +9,13 @@
 #include <string>
 
 #include "cli/arrays.h"
+#include "cli/handle.h"
 #include "module/model_runner.h"
 
 namespace hub::cli {
 
 struct ModelOptions {
-  std::string module;
+  HandleOptions module;
   std::string tags;  // "a,b"
   std::string signature;
   int threads = 0;

@@ -6,6 +6,7 @@
 
 #include "base/strings.h"
 #include "cli/commands.h"
+#include "cli/handle.h"
 #include "cli/table.h"
 #include "common/describe_json.h"
 #include "module/describe.h"
@@ -131,7 +132,7 @@ void print_table(const std::string& path, const ModelDescription& description) {
 }
 
 struct ShowOptions {
-  std::string module;
+  HandleOptions module;
   bool json = false;
 };
 
@@ -143,7 +144,7 @@ ExitStatus show(const ShowOptions& options) {
     fmt::print("{}\n",
                to_json(description).dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
-    print_table(options.module, description);
+    print_table(options.module.handle, description);
   }
   return kDone;
 }
@@ -154,8 +155,7 @@ CommandEntry add_show(CLI::App& program) {
   auto options = std::make_shared<ShowOptions>();
   CLI::App* command = program.add_subcommand(
       "show", "Say what a module is: graphs, signatures, variables, assets, ops");
-  command->add_option("MODULE", options->module, "Folder of a module or SavedModel, or graph file")
-      ->required();
+  add_handle(*command, options->module);
   command->add_flag("--json", options->json, "Print one JSON object");
   command->footer(examples_text({
       "tf1hub show examples/data/text-embedding-en-64/module",

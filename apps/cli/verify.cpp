@@ -6,8 +6,8 @@
 
 #include "base/errors.h"
 #include "cli/commands.h"
+#include "cli/handle.h"
 #include "cli/table.h"
-#include "module/variants.h"
 #include "module/verify.h"
 
 namespace hub::cli {
@@ -30,15 +30,15 @@ Verification verify_path(const std::string& path) {
   }
 }
 
-ExitStatus verify(const std::string& module) {
+ExitStatus verify(const HandleOptions& module) {
   const Verification result = verify_path(resolve_handle(module));
   for (const std::string& problem : result.problems) fmt::print("FAILED  {}\n", problem);
   if (!result.problems.empty()) {
-    fmt::print(stderr, "tf1hub: {}: {} found\n", module,
+    fmt::print(stderr, "tf1hub: {}: {} found\n", module.handle,
                counted(static_cast<std::int64_t>(result.problems.size()), "problem"));
     return kNotVerified;
   }
-  fmt::print("{} is whole: {}, {}, {}, {}, {}\n", module, counted(result.graphs, "graph"),
+  fmt::print("{} is whole: {}, {}, {}, {}, {}\n", module.handle, counted(result.graphs, "graph"),
              counted(result.signatures, "signature"), counted(result.variables, "variable"),
              counted(result.tensors, "stored tensor"), counted(result.assets, "asset"));
   return kDone;
@@ -47,11 +47,10 @@ ExitStatus verify(const std::string& module) {
 }  // namespace
 
 CommandEntry add_verify(CLI::App& program) {
-  auto module = std::make_shared<std::string>();
+  auto module = std::make_shared<HandleOptions>();
   CLI::App* command = program.add_subcommand(
       "verify", "Check every checksum, graph, signature and asset of a module");
-  command->add_option("MODULE", *module, "Folder of a module or SavedModel, or graph file")
-      ->required();
+  add_handle(*command, *module);
   command->footer(examples_text({"tf1hub verify MODULE && echo whole"}) +
                   "Exit status 5 where something is wrong.");
   return {command, [module] { return verify(*module); }};

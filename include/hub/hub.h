@@ -8,6 +8,7 @@
 #include "hub/meta_graph.h"
 #include "hub/module.h"
 #include "hub/ops.h"
+#include "hub/resolver.h"
 #include "hub/session.h"
 #include "hub/tensor.h"
 #include "hub/variables.h"

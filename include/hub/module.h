@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "hub/export.h"
+#include "hub/resolver.h"
 #include "hub/tensor.h"
 
 namespace hub {
@@ -52,6 +53,8 @@ struct LoadOptions {
   std::string signature = {};
   // At most this many threads compute; 0: one for each CPU.
   int threads = 0;
+  // How the handle is found.
+  ResolveOptions resolve = {};
 };
 
 // A loaded module: its graph compiled, its variables and tables in memory. Immutable as far
@@ -85,9 +88,9 @@ class HUB_EXPORT Function {
 };
 
 // Loads a TF1 Hub module, a SavedModel of TensorFlow 1 or 2, or a frozen graph (a file).
-// Errors: of kind io where there is nothing at `handle`, of kind value where the module has
-// no graph with these tags or is of a newer format; DATA_LOSS for damaged files;
-// UNIMPLEMENTED for a URL.
+// Errors: those of hub::resolve, such as kind io where there is nothing at `handle`; of kind
+// value where the module has no graph with these tags or is of a newer format; DATA_LOSS for
+// damaged files.
 HUB_EXPORT Function load(const std::string& handle, const LoadOptions& options = {});
 
 }  // namespace hub

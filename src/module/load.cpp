@@ -85,7 +85,8 @@ TensorMap Function::run(const TensorMap& feeds, const std::vector<std::string>& 
 const std::map<std::string, Signature>& Function::signatures() const { return impl_->signatures(); }
 
 Function load(const std::string& handle, const LoadOptions& options) {
-  return Function(std::make_shared<const Function::Impl>(resolve_handle(handle), options));
+  return Function(
+      std::make_shared<const Function::Impl>(resolve(handle, options.resolve), options));
 }
 
 }  // namespace hub

@@ -25,14 +25,4 @@ std::string tags_text(std::span<const std::string> tags) {
   return printable(cat("{", join(sorted), "}"));
 }
 
-std::string resolve_handle(const std::string& handle) {
-  if (handle.find("://") != std::string::npos) {
-    throw unimplemented(
-        "Modules are not downloaded: give the path of a folder or file. Details: \"",
-        printable(handle), "\" is a URL.");
-  }
-  if (!path_exists(handle)) throw io_error(ErrorCode::kNotFound, handle, " does not exist.");
-  return handle;
-}
-
 }  // namespace hub

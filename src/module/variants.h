@@ -17,8 +17,4 @@ std::size_t find_variant(const ModuleFiles& files, std::span<const std::string> 
 // "{}", "{serve, train}", sorted.
 std::string tags_text(std::span<const std::string> tags);
 
-// The path behind what a user calls a module. Errors: UNIMPLEMENTED for a URL, NOT_FOUND of
-// kind io where there is nothing.
-std::string resolve_handle(const std::string& handle);
-
 }  // namespace hub
