@@ -4,7 +4,7 @@ find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
 # The families of recorded cases that this library claims to run.
 set(TF1HUB_REPLAYED_FAMILIES math reduce linalg array state random nn image audio nets
-    control flow tables sparse text tftext)
+    control flow tables sparse text tftext optimizers losses_layers trajectories)
 
 # Models from the wild (other people's, not in the repository) that this library claims to run.
 set(TF1HUB_REPLAYED_MODELS

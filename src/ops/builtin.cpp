@@ -95,9 +95,14 @@ OpFamily nn_max_pool3d_ops();
 OpFamily nn_norm_ops();
 OpFamily nn_rnn_ops();
 OpFamily nn_softmax_ops();
+OpFamily optimizer_adagrad_ops();
+OpFamily optimizer_adam_ops();
+OpFamily optimizer_descent_ops();
+OpFamily optimizer_ftrl_ops();
 OpFamily random_ops();
 OpFamily random_binomial_ops();
 OpFamily random_box_ops();
+OpFamily random_candidates_ops();
 OpFamily random_crop_ops();
 OpFamily random_gamma_ops();
 OpFamily random_multinomial_ops();
@@ -252,9 +257,14 @@ const OpRegistry& builtin_ops() {
         nn_norm_ops(),
         nn_rnn_ops(),
         nn_softmax_ops(),
+        optimizer_adagrad_ops(),
+        optimizer_adam_ops(),
+        optimizer_descent_ops(),
+        optimizer_ftrl_ops(),
         random_ops(),
         random_binomial_ops(),
         random_box_ops(),
+        random_candidates_ops(),
         random_crop_ops(),
         random_gamma_ops(),
         random_multinomial_ops(),

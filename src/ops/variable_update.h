@@ -9,22 +9,35 @@
 
 namespace hub {
 
+// Whether a variable, whose lock the caller holds, has a value of this dtype. Errors: NOT_FOUND for
+// a resource without a value, FAILED_PRECONDITION for such a reference, INVALID_ARGUMENT for
+// another dtype.
+inline void check_can_update(const KernelContext& context, const Variable& variable, bool is_ref,
+                             DType dtype) {
+  const std::string_view op = context.node().op_name;
+  if (!variable.value.is_valid()) {
+    if (is_ref) {
+      throw failed_precondition(op, ": the variable has no value yet. Details: \"", variable.name,
+                                "\".");
+    }
+    throw not_found(op, ": there is no such variable, or it has no value yet. Details: \"",
+                    variable.name, "\".");
+  }
+  if (variable.value.dtype() != dtype) {
+    throw invalid_argument(op, ": the variable has another dtype. Details: \"", variable.name,
+                           "\" is ", variable.value.dtype(), ", expected ", dtype, ".");
+  }
+}
+
 // A variable that is being written: of the handle or reference in an input. Holds the lock.
 class VariableUpdate {
  public:
-  // Errors: NOT_FOUND for a resource without a value, FAILED_PRECONDITION for such a
-  // reference, INVALID_ARGUMENT for another dtype.
+  // Errors: as check_can_update.
   VariableUpdate(KernelContext& context, int input, DType dtype)
       : is_ref_(context.input(input).dtype() != DType::kResource),
         variable_(is_ref_ ? context.ref_input(input) : context.resource<Variable>(input)),
         lock_(variable_->mutex) {
-    const Tensor& value = variable_->value;
-    if (!value.is_valid()) throw_uninitialized(context);
-    if (value.dtype() != dtype) {
-      throw invalid_argument(context.node().op_name,
-                             ": the variable has another dtype. Details: \"", variable_->name,
-                             "\" is ", value.dtype(), ", expected ", dtype, ".");
-    }
+    check_can_update(context, *variable_, is_ref_, dtype);
   }
 
   const Tensor& value() const { return variable_->value; }
@@ -44,16 +57,6 @@ class VariableUpdate {
   const std::shared_ptr<Variable>& variable() const { return variable_; }
 
  private:
-  [[noreturn]] void throw_uninitialized(const KernelContext& context) const {
-    const std::string_view op = context.node().op_name;
-    if (is_ref_) {
-      throw failed_precondition(op, ": the variable has no value yet. Details: \"", variable_->name,
-                                "\".");
-    }
-    throw not_found(op, ": there is no such variable, or it has no value yet. Details: \"",
-                    variable_->name, "\".");
-  }
-
   bool is_ref_;
   std::shared_ptr<Variable> variable_;
   std::unique_lock<std::mutex> lock_;
