@@ -105,9 +105,9 @@ Shapes reshaped_shape(ShapeContext& c) {
   return {std::move(result)};
 }
 
-// The sizes with the -1 filled in. A zero in the input's shape is left out of the count where
-// the sizes have a zero too: [0,3] to [0,-1] is [0,3].
-Shape resolved_shape(const Shape& input, std::vector<std::int64_t> sizes) {
+}  // namespace
+
+Shape shape_after_reshape(const Shape& input, std::vector<std::int64_t> sizes) {
   std::int64_t product = 1;
   bool has_zero = false;
   int unknown = -1;
@@ -138,9 +138,12 @@ Shape resolved_shape(const Shape& input, std::vector<std::int64_t> sizes) {
   return result;
 }
 
+namespace {
+
 void compute_reshape(KernelContext& ctx) {
   const Tensor& input = ctx.input(0);
-  ctx.set_output(0, input.reshaped(resolved_shape(input.shape(), integer_vector(ctx, 1, "shape"))));
+  ctx.set_output(
+      0, input.reshaped(shape_after_reshape(input.shape(), integer_vector(ctx, 1, "shape"))));
 }
 
 Shapes quantized_reshaped_shape(ShapeContext& c) {

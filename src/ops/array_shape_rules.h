@@ -29,4 +29,9 @@ inline PartialShape vector_shape(std::int64_t size) { return PartialShape{size};
 // which a partial value cannot say.
 void set_known_elements(ShapeContext& c, int output, const std::vector<std::int64_t>& elements);
 
+// What Reshape makes of a shape: the sizes with the -1 filled in. A zero in the input's shape is
+// left out of the count where the sizes have a zero too: [0,3] to [0,-1] is [0,3]. Errors:
+// INVALID_ARGUMENT where the elements cannot be arranged so.
+Shape shape_after_reshape(const Shape& input, std::vector<std::int64_t> sizes);
+
 }  // namespace hub

@@ -80,6 +80,8 @@ OpFamily math_transcendental_ops();
 OpFamily math_unary_ops();
 OpFamily nn_activation_ops();
 OpFamily nn_fused_conv_ops();
+OpFamily nn_fused_gelu_ops();
+OpFamily nn_fused_matmul_ops();
 OpFamily nn_avg_pool_ops();
 OpFamily nn_batch_norm_ops();
 OpFamily nn_bias_ops();
@@ -242,6 +244,8 @@ const OpRegistry& builtin_ops() {
         math_unary_ops(),
         nn_activation_ops(),
         nn_fused_conv_ops(),
+        nn_fused_gelu_ops(),
+        nn_fused_matmul_ops(),
         nn_avg_pool_ops(),
         nn_batch_norm_ops(),
         nn_bias_ops(),

@@ -6,9 +6,11 @@ namespace hub {
 
 // One line for each fusion, here and in the array.
 extern const Fusion kConvolutionFusion;
+extern const Fusion kMatMulFusion;
+extern const Fusion kGeluFusion;
 
 std::span<const Fusion> builtin_fusions() {
-  static const Fusion fusions[] = {kConvolutionFusion};
+  static const Fusion fusions[] = {kConvolutionFusion, kMatMulFusion, kGeluFusion};
   return fusions;
 }
 
@@ -25,6 +27,7 @@ void FusionGraph::replace(int root, std::string_view op, std::vector<OutputId> i
   HUB_ASSERT(graph_.registry().find(op) != nullptr);
   const int fused = graph_.add(std::move(spec));
   graph_.mutable_node(fused).outputs[0] = fact;
+  replaced_.emplace_back(root, fused);
   for (int i = 0; i < fused; ++i) {
     Node& node = graph_.mutable_node(i);
     for (OutputId& input : node.inputs) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "graph/graph_data.h"
@@ -16,7 +17,7 @@ namespace hub {
 class FusionGraph {
  public:
   // `uses` counts the readers of each node's output 0, fetches too; `others_used` says that
-  // another output or a control edge of the node is used.
+  // another output or a control edge of the node is used, or that the node is a target.
   FusionGraph(GraphData& graph, std::vector<int> uses, std::vector<bool> others_used,
               std::function<bool(OutputId)> is_stable)
       : graph_(graph),
@@ -32,6 +33,11 @@ class FusionGraph {
     return i < uses_.size() && uses_[i] == 1 && !others_used_[i] &&
            graph_.node(index).control_inputs.empty();
   }
+  // How many readers output 0 has.
+  int uses(int index) const {
+    const auto i = static_cast<std::size_t>(index);
+    return i < uses_.size() ? uses_[i] : 0;
+  }
   // True where only output 0 of the node is needed.
   bool only_first_output(int index) const {
     const auto i = static_cast<std::size_t>(index);
@@ -43,12 +49,15 @@ class FusionGraph {
   // Puts a node of `op` in the place of `root`: it gets the name, output 0's fact and the
   // control inputs. Errors: INTERNAL where there is no such op.
   void replace(int root, std::string_view op, std::vector<OutputId> inputs, AttrMap attrs);
+  // What was replaced, with what took its place.
+  const std::vector<std::pair<int, int>>& replaced() const { return replaced_; }
 
  private:
   GraphData& graph_;
   std::vector<int> uses_;
   std::vector<bool> others_used_;
   std::function<bool(OutputId)> is_stable_;
+  std::vector<std::pair<int, int>> replaced_;
 };
 
 struct Fusion {

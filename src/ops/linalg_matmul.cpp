@@ -1,7 +1,5 @@
 // MatMul and BatchMatMul.
 
-#include <mutex>
-
 #include "graph/shape_rules.h"
 #include "ops/kernel.h"
 #include "ops/matmul.h"
@@ -63,7 +61,7 @@ class MatMulKernel final : public Kernel {
     if (keeps_packed_ && a.dtype() == kFloat && m > 0 && is_worth_onednn(k, n)) {
       Tensor& c = ctx.output(0, Shape{m, n});
       const Tensor left = a_side_.transposed ? transposed_matrices(ctx, a, false) : a;
-      matmul_.multiply(ctx, m, left.data<float>(), *packed(ctx, b, products.shape),
+      matmul_.multiply(ctx, m, left.data<float>(), *packed_.get(ctx, matmul_, b, products.shape),
                        c.mutable_data<float>());
     } else {
       multiply_matrices(ctx, matmul_, a, a_side_, b, b_side_, products, ctx.output(0, Shape{m, n}));
@@ -71,24 +69,11 @@ class MatMulKernel final : public Kernel {
   }
 
  private:
-  // b as oneDNN likes it: the one of the last call while the buffer is the same.
-  std::shared_ptr<const dnn::PackedMatrix> packed(KernelContext& ctx, const Tensor& b,
-                                                  const dnn::MatmulShape& shape) const {
-    const std::lock_guard lock(mutex_);
-    if (packed_ == nullptr || source_.raw_data() != b.raw_data() || source_.shape() != b.shape()) {
-      packed_ = matmul_.pack(ctx, b.data<float>(), shape);
-      source_ = b;
-    }
-    return packed_;
-  }
-
   const MatrixSide a_side_;
   const MatrixSide b_side_;
   const bool keeps_packed_;
   dnn::Matmul matmul_;
-  mutable std::mutex mutex_;
-  mutable Tensor source_;  // held, so that its memory cannot become another tensor's
-  mutable std::shared_ptr<const dnn::PackedMatrix> packed_;
+  PackedRight packed_;
 };
 
 template <bool kBroadcast>

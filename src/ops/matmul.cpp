@@ -27,6 +27,19 @@ Tensor transposed_matrices(KernelContext& ctx, const Tensor& x, bool conjugated)
   return result;
 }
 
+std::shared_ptr<const dnn::PackedMatrix> PackedRight::get(KernelContext& ctx,
+                                                          const dnn::Matmul& matmul,
+                                                          const Tensor& b,
+                                                          const dnn::MatmulShape& shape) const {
+  const std::lock_guard lock(mutex_);
+  if (packed_ == nullptr || source_.raw_data() != b.raw_data() || source_.shape() != b.shape()) {
+    b.buffer()->pin();
+    packed_ = matmul.pack(ctx, b.data<float>(), shape);
+    source_ = b;
+  }
+  return packed_;
+}
+
 bool is_worth_onednn(std::int64_t k, std::int64_t n) {
   // Smaller matrices are multiplied in less time than a call of oneDNN takes.
   constexpr std::int64_t kSmallMatrix = 4096;

@@ -6,6 +6,8 @@
 // rows, nor on the batch.
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "ops/kernel.h"
@@ -37,6 +39,19 @@ void multiply_matrices(KernelContext& context, const dnn::Matmul& matmul, const 
 
 // The matrices [..., rows, columns] of `x`, each transposed.
 Tensor transposed_matrices(KernelContext& context, const Tensor& x, bool conjugated);
+
+// The right-hand matrix of a kernel, packed once for each value of a stable input. Thread-safe.
+class PackedRight {
+ public:
+  std::shared_ptr<const dnn::PackedMatrix> get(KernelContext& context, const dnn::Matmul& matmul,
+                                               const Tensor& b,
+                                               const dnn::MatmulShape& shape) const;
+
+ private:
+  mutable std::mutex mutex_;
+  mutable Tensor source_;  // held, so that its memory cannot become another tensor's
+  mutable std::shared_ptr<const dnn::PackedMatrix> packed_;
+};
 
 // Whether [m,k] by [k,n] float products are worth a call of oneDNN.
 bool is_worth_onednn(std::int64_t k, std::int64_t n);

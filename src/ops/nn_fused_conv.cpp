@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ops/fusion.h"
+#include "ops/fusion_match.h"
 #include "ops/nn_conv.h"
 
 namespace hub {
@@ -145,13 +145,6 @@ constexpr OpDef kOps[] = {
      .kernel = make_kernel<FusedConvKernel>,
      .differentiable = Differentiable::kRefused},
 };
-
-bool has_string(const Node& node, std::string_view attr, std::string_view value) {
-  const auto found = node.attrs.find(attr);
-  if (found == node.attrs.end()) return false;
-  const auto* text = std::get_if<std::string>(&found->second.value);
-  return text != nullptr && *text == value;
-}
 
 bool is_float_convolution(const FusionGraph& g, int index) {
   const Node& node = g.node(index);

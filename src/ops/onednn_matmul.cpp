@@ -188,6 +188,13 @@ class Run {
     return static_cast<double>(shape_.k * std::min(kPanel, shape_.n)) * (0.1 + rows * 0.012) + 1000;
   }
 
+  // What unit `index` computes.
+  MatmulBlock block(std::int64_t index) const {
+    const Block& rows = blocks_[static_cast<std::size_t>(index / panels_)];
+    const std::int64_t panel = index % panels_;
+    return {rows.begin, rows.rows, panel * kPanel, panel_width(shape_.n, panel)};
+  }
+
   // `b_of(panel)` is where the panel of b begins.
   template <class FindB>
   void unit(std::int64_t index, const float* a, float* c, FindB&& b_of, Scratch& scratch,
@@ -295,14 +302,17 @@ std::shared_ptr<const PackedMatrix> Matmul::pack(KernelContext& context, const f
 }
 
 void Matmul::multiply(KernelContext& context, std::int64_t m, const float* a, const PackedMatrix& b,
-                      float* c) const try {
+                      float* c, FinishBlock finish) const try {
   const Run run({m, b.k, b.n, false}, Right::kPacked,
                 [&](const Key& key) { return plans_->find(key); });
   context.parallel_for(run.units(), run.unit_cost_ns(), [&](std::int64_t begin, std::int64_t end) {
     const SingleThread single;
     Scratch scratch, padding;
     const auto b_of = [&](std::int64_t panel) { return b.panels[static_cast<std::size_t>(panel)]; };
-    for (std::int64_t i = begin; i < end; ++i) run.unit(i, a, c, b_of, scratch, padding);
+    for (std::int64_t i = begin; i < end; ++i) {
+      run.unit(i, a, c, b_of, scratch, padding);
+      finish(run.block(i));
+    }
   });
 } catch (const dnnl::error& error) {
   throw from_onednn(error);

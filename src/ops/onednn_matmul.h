@@ -25,6 +25,14 @@ struct MatmulOperands {
   float* c;
 };
 
+// Rows [row, row + rows) and columns [column, column + columns) of a result.
+struct MatmulBlock {
+  std::int64_t row;
+  std::int64_t rows;
+  std::int64_t column;
+  std::int64_t columns;
+};
+
 // A right-hand matrix laid out for fast products. Immutable.
 class PackedMatrix;
 
@@ -42,9 +50,15 @@ class Matmul {
 
   std::shared_ptr<const PackedMatrix> pack(KernelContext& context, const float* b,
                                            const MatmulShape& shape) const;
-  // c[m,n] = a[m,k] * b.
+  // c[m,n] = a[m,k] * b. `finish` is called for each block of c once it is there, by the thread
+  // that made it.
+  using FinishBlock = CallableRef<void(const MatmulBlock&)>;
   void multiply(KernelContext& context, std::int64_t m, const float* a, const PackedMatrix& b,
-                float* c) const;
+                float* c, FinishBlock finish) const;
+  void multiply(KernelContext& context, std::int64_t m, const float* a, const PackedMatrix& b,
+                float* c) const {
+    multiply(context, m, a, b, c, [](const MatmulBlock&) {});
+  }
 
  private:
   class Plans;

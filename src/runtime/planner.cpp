@@ -355,17 +355,18 @@ class Planner {
     for (const int target : targets_) others_used[static_cast<std::size_t>(target)] = true;
     FusionGraph fusion_graph(graph_, std::move(uses), std::move(others_used),
                              [this](OutputId output) { return is_stable(output); });
-    bool fused = false;
     for (auto node = order_.rbegin(); node != order_.rend(); ++node) {
-      if (std::ranges::any_of(fetches_, [&](OutputId fetch) { return fetch.node == *node; }))
-        continue;
       for (const Fusion& fusion : builtin_fusions()) {
-        if (!fusion.apply(fusion_graph, *node)) continue;
-        fused = true;
-        break;
+        if (fusion.apply(fusion_graph, *node)) break;
       }
     }
-    if (!fused) return;
+    if (fusion_graph.replaced().empty()) return;
+    for (const auto& [old_node, fused] : fusion_graph.replaced()) {
+      for (OutputId& fetch : fetches_) {
+        if (fetch.node == old_node) fetch.node = fused;
+      }
+      std::ranges::replace(targets_, old_node, fused);
+    }
     find_kept_nodes();
     order_.clear();
     order_nodes();
