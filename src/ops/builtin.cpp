@@ -81,6 +81,7 @@ OpFamily math_unary_ops();
 OpFamily nn_activation_ops();
 OpFamily nn_fused_conv_ops();
 OpFamily nn_fused_gelu_ops();
+OpFamily nn_fused_layer_norm_ops();
 OpFamily nn_fused_matmul_ops();
 OpFamily nn_avg_pool_ops();
 OpFamily nn_batch_norm_ops();
@@ -245,6 +246,7 @@ const OpRegistry& builtin_ops() {
         nn_activation_ops(),
         nn_fused_conv_ops(),
         nn_fused_gelu_ops(),
+        nn_fused_layer_norm_ops(),
         nn_fused_matmul_ops(),
         nn_avg_pool_ops(),
         nn_batch_norm_ops(),

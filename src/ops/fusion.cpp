@@ -6,11 +6,13 @@ namespace hub {
 
 // One line for each fusion, here and in the array.
 extern const Fusion kConvolutionFusion;
+extern const Fusion kLayerNormFusion;
 extern const Fusion kMatMulFusion;
 extern const Fusion kGeluFusion;
 
 std::span<const Fusion> builtin_fusions() {
-  static const Fusion fusions[] = {kConvolutionFusion, kMatMulFusion, kGeluFusion};
+  static const Fusion fusions[] = {kLayerNormFusion, kConvolutionFusion, kMatMulFusion,
+                                   kGeluFusion};
   return fusions;
 }
 

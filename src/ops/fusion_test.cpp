@@ -172,5 +172,77 @@ TEST(GeluFusionTest, LeavesOtherNumbersAndSharedParts) {
   EXPECT_THAT(ops_that_ran(fetched), Not(Contains("_HubGelu")));
 }
 
+// What all forms of layer normalisation begin with.
+struct Moments {
+  OutputId x, mean, variance, gamma, beta;
+};
+Moments moments(TestGraph& g, const Shape& shape, bool by_hand) {
+  Moments m;
+  const std::int64_t size = shape.dim(shape.rank() - 1);
+  m.x = stored(g, noise(shape));
+  m.gamma = stored(g, noise({size}));
+  m.beta = stored(g, noise({size}));
+  const OutputId axis = g.constant(ints({1}, {by_hand ? -1 : shape.rank() - 1}));
+  const Attrs keep{{"keep_dims", true}};
+  m.mean = g.add("Mean", {m.x, axis}, keep);
+  const OutputId square = by_hand
+                              ? g.add("Square", {g.add("Sub", {m.x, m.mean})})
+                              : g.add("SquaredDifference", {m.x, g.add("StopGradient", {m.mean})});
+  m.variance = g.add("AddV2", {g.add("Mean", {square, axis}, keep), number(g, 1e-5f)});
+  return m;
+}
+
+// x * inv + (beta - mean * inv), as tf.nn.batch_normalization writes it.
+OutputId scaled_and_shifted(TestGraph& g, const Moments& m, OutputId inverse) {
+  const OutputId shift = g.add("Sub", {m.beta, times(g, m.mean, inverse)});
+  return g.add("AddV2", {times(g, m.x, inverse), shift});
+}
+
+TEST(LayerNormFusionTest, KnowsTheComposedForms) {
+  for (const Shape& shape : {Shape{6, 96}, Shape{2, 3, 70}, Shape{5, 3}}) {
+    const auto from_moments = [&](TestGraph& g) {
+      const Moments m = moments(g, shape, false);
+      return std::vector{scaled_and_shifted(g, m, times(g, g.add("Rsqrt", {m.variance}), m.gamma))};
+    };
+    EXPECT_THAT(ops_that_ran(from_moments), Not(Contains("Mean"))) << to_string(shape);
+    const auto without_gamma = [&](TestGraph& g) {
+      const Moments m = moments(g, shape, false);
+      return std::vector{scaled_and_shifted(g, m, g.add("Rsqrt", {m.variance}))};
+    };
+    EXPECT_THAT(ops_that_ran(without_gamma), Contains("_HubLayerNorm")) << to_string(shape);
+    const auto by_hand = [&](TestGraph& g) {
+      const Moments m = moments(g, shape, true);
+      const OutputId normal = times(g, g.add("Sub", {m.x, m.mean}), g.add("Rsqrt", {m.variance}));
+      return std::vector{g.add("AddV2", {times(g, normal, m.gamma), m.beta})};
+    };
+    EXPECT_THAT(ops_that_ran(by_hand), Not(Contains("Mean"))) << to_string(shape);
+    const auto by_the_root = [&](TestGraph& g) {
+      const Moments m = moments(g, shape, true);
+      const OutputId centered = g.add("Sub", {m.x, m.mean});
+      return std::vector{
+          times(g, m.gamma, g.add("RealDiv", {centered, g.add("Sqrt", {m.variance})}))};
+    };
+    EXPECT_THAT(ops_that_ran(by_the_root), Not(Contains("Mean"))) << to_string(shape);
+  }
+}
+
+TEST(LayerNormFusionTest, LeavesAMeanThatIsFetchedAndOtherAxes) {
+  const auto fetched = [](TestGraph& g) {
+    const Moments m = moments(g, {4, 8}, false);
+    return std::vector{scaled_and_shifted(g, m, g.add("Rsqrt", {m.variance})), m.mean};
+  };
+  EXPECT_THAT(ops_that_ran(fetched), Not(Contains("_HubLayerNorm")));
+  const auto first_axis = [](TestGraph& g) {
+    const OutputId x = stored(g, noise({4, 4}));
+    const OutputId axis = g.constant(ints({1}, {0}));
+    const Attrs keep{{"keep_dims", true}};
+    const OutputId centered = g.add("Sub", {x, g.add("Mean", {x, axis}, keep)});
+    const OutputId variance = g.add("Mean", {g.add("Square", {centered}), axis}, keep);
+    const OutputId inverse = g.add("Rsqrt", {g.add("AddV2", {variance, number(g, 1e-5f)})});
+    return std::vector{times(g, centered, inverse)};
+  };
+  EXPECT_THAT(ops_that_ran(first_axis), Not(Contains("_HubLayerNorm")));
+}
+
 }  // namespace
 }  // namespace hub::testing

@@ -20,7 +20,7 @@ class GeluKernel final : public Kernel {
       : activation_(row_activation(init.attr<std::string>("activation"))) {}
 
   void compute(KernelContext& c) const override {
-    const Tensor x = c.input(0);
+    const Tensor& x = c.input(0);
     Tensor& y = c.output_in_place(0, 0, x.shape());
     const float* from = x.data<float>();
     float* to = y.mutable_data<float>();

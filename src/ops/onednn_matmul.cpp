@@ -19,7 +19,8 @@ using dnnl::memory;
 // Rows are computed in blocks of a few fixed sizes and columns in panels of one width. Blocks
 // of other sizes would be compiled anew for each m; and oneDNN's order of summation follows m
 // where m is large.
-constexpr std::int64_t kPanel = 256;
+constexpr std::int64_t kMaxPanel = 384;
+constexpr std::int64_t kPanelUnit = 48;  // columns of gemm:jit's kernel with AVX-512
 constexpr std::int64_t kRows = 64;
 // Without AVX-512 only multiples of 4 that leave 0 or 4 rows beside blocks of 6 give each row
 // the same bits (gemm:jit has other kernels for the last 1 to 3 rows).
@@ -156,17 +157,30 @@ Matmul::~Matmul() = default;
 
 namespace {
 
-std::int64_t num_panels(std::int64_t n) { return (n + kPanel - 1) / kPanel; }
-std::int64_t panel_width(std::int64_t n, std::int64_t panel) {
-  return std::min(kPanel, n - panel * kPanel);
-}
+// How n columns are cut.
+struct Panels {
+  explicit Panels(std::int64_t columns)
+      : n(columns),
+        width(units(n, units(n, kMaxPanel) * kPanelUnit) * kPanelUnit),
+        count(units(n, width)) {}
+
+  static std::int64_t units(std::int64_t size, std::int64_t unit) {
+    return (size + unit - 1) / unit;
+  }
+  std::int64_t begin(std::int64_t panel) const { return panel * width; }
+  std::int64_t size(std::int64_t panel) const { return std::min(width, n - begin(panel)); }
+
+  std::int64_t n;
+  std::int64_t width;
+  std::int64_t count;
+};
 
 // All products of a batch: (product, block of rows, panel of columns) is a unit of work.
 class Run {
  public:
   template <class FindPlan>
   Run(const MatmulShape& shape, Right right, FindPlan&& find_plan)
-      : shape_(shape), right_(right), panels_(num_panels(shape.n)) {
+      : shape_(shape), right_(right), panels_(shape.n) {
     const bool is_gemm = find_plan(key(kRows, 0))->is_gemm;
     if (is_gemm) {
       append_blocks(kBlocksOfGemm, shape.m, blocks_);
@@ -175,36 +189,36 @@ class Run {
     }
     // One plan for each size of block and width of panel.
     for (const Block& block : blocks_) {
-      for (const std::int64_t panel : {std::int64_t{0}, panels_ - 1}) {
-        const auto id = std::pair(block.padded, panel_width(shape.n, panel));
+      for (const std::int64_t panel : {std::int64_t{0}, panels_.count - 1}) {
+        const auto id = std::pair(block.padded, panels_.size(panel));
         if (!plans_.contains(id)) plans_[id] = find_plan(key(block.padded, panel));
       }
     }
   }
 
-  std::int64_t units() const { return static_cast<std::int64_t>(blocks_.size()) * panels_; }
+  std::int64_t units() const { return static_cast<std::int64_t>(blocks_.size()) * panels_.count; }
   double unit_cost_ns() const {
     const auto rows = static_cast<double>(std::min(shape_.m, kRows));
-    return static_cast<double>(shape_.k * std::min(kPanel, shape_.n)) * (0.1 + rows * 0.012) + 1000;
+    return static_cast<double>(shape_.k * panels_.size(0)) * (0.1 + rows * 0.012) + 1000;
   }
 
   // What unit `index` computes.
   MatmulBlock block(std::int64_t index) const {
-    const Block& rows = blocks_[static_cast<std::size_t>(index / panels_)];
-    const std::int64_t panel = index % panels_;
-    return {rows.begin, rows.rows, panel * kPanel, panel_width(shape_.n, panel)};
+    const Block& rows = blocks_[static_cast<std::size_t>(index / panels_.count)];
+    const std::int64_t panel = index % panels_.count;
+    return {rows.begin, rows.rows, panels_.begin(panel), panels_.size(panel)};
   }
 
   // `b_of(panel)` is where the panel of b begins.
   template <class FindB>
   void unit(std::int64_t index, const float* a, float* c, FindB&& b_of, Scratch& scratch,
             Scratch& padding) const {
-    const Block& block = blocks_[static_cast<std::size_t>(index / panels_)];
-    const std::int64_t panel = index % panels_;
-    const std::int64_t width = panel_width(shape_.n, panel);
+    const Block& block = blocks_[static_cast<std::size_t>(index / panels_.count)];
+    const std::int64_t panel = index % panels_.count;
+    const std::int64_t width = panels_.size(panel);
     const Plan& plan = *plans_.at({block.padded, width});
     const float* from = a + block.begin * shape_.k;
-    float* to = c + block.begin * shape_.n + panel * kPanel;
+    float* to = c + block.begin * shape_.n + panels_.begin(panel);
     if (block.rows == block.padded) {
       execute(plan, from, b_of(panel), to, scratch);
       return;
@@ -224,7 +238,7 @@ class Run {
 
  private:
   Key key(std::int64_t rows, std::int64_t panel) const {
-    return {rows, shape_.k, panel_width(shape_.n, panel), shape_.n, right_};
+    return {rows, shape_.k, panels_.size(panel), shape_.n, right_};
   }
 
   static void execute(const Plan& plan, const float* a, const void* b, float* c, Scratch& scratch) {
@@ -235,7 +249,7 @@ class Run {
 
   MatmulShape shape_;
   Right right_;
-  std::int64_t panels_;
+  Panels panels_;
   std::vector<Block> blocks_;
   std::map<std::pair<std::int64_t, std::int64_t>, std::shared_ptr<const Plan>> plans_;
 };
@@ -246,6 +260,7 @@ void Matmul::multiply(KernelContext& context, const MatmulShape& shape,
                       std::span<const MatmulOperands> batch) const try {
   const Right right = shape.b_transposed ? Right::kTransposed : Right::kPlain;
   const Run run(shape, right, [&](const Key& key) { return plans_->find(key); });
+  const Panels panels(shape.n);
   const auto units = run.units() * static_cast<std::int64_t>(batch.size());
   context.parallel_for(units, run.unit_cost_ns(), [&](std::int64_t begin, std::int64_t end) {
     const SingleThread single;
@@ -253,7 +268,7 @@ void Matmul::multiply(KernelContext& context, const MatmulShape& shape,
     for (std::int64_t i = begin; i < end; ++i) {
       const MatmulOperands& operands = batch[static_cast<std::size_t>(i / run.units())];
       const auto b_of = [&](std::int64_t panel) {
-        return operands.b + panel * kPanel * (shape.b_transposed ? shape.k : 1);
+        return operands.b + panels.begin(panel) * (shape.b_transposed ? shape.k : 1);
       };
       run.unit(i % run.units(), operands.a, operands.c, b_of, scratch, padding);
     }
@@ -264,16 +279,15 @@ void Matmul::multiply(KernelContext& context, const MatmulShape& shape,
 
 std::shared_ptr<const PackedMatrix> Matmul::pack(KernelContext& context, const float* b,
                                                  const MatmulShape& shape) const try {
-  const std::int64_t panels = num_panels(shape.n);
+  const Panels panels(shape.n);
   auto packed = std::make_shared<PackedMatrix>();
   packed->k = shape.k;
   packed->n = shape.n;
   std::vector<std::shared_ptr<const Plan>> plans;
   std::vector<std::size_t> offsets;
   std::size_t size = 0;
-  for (std::int64_t panel = 0; panel < panels; ++panel) {
-    plans.push_back(
-        plans_->find({kRows, shape.k, panel_width(shape.n, panel), shape.n, Right::kPacked}));
+  for (std::int64_t panel = 0; panel < panels.count; ++panel) {
+    plans.push_back(plans_->find({kRows, shape.k, panels.size(panel), shape.n, Right::kPacked}));
     offsets.push_back(size);
     size += (plans.back()->b.get_size() + 63) / 64 * 64;
   }
@@ -282,12 +296,13 @@ std::shared_ptr<const PackedMatrix> Matmul::pack(KernelContext& context, const f
     packed->panels.push_back(static_cast<std::byte*>(packed->storage.mutable_raw_data()) + offset);
   }
   context.parallel_for(
-      panels, static_cast<double>(shape.k * kPanel), [&](std::int64_t begin, std::int64_t end) {
+      panels.count, static_cast<double>(shape.k * panels.width),
+      [&](std::int64_t begin, std::int64_t end) {
         const SingleThread single;
         dnnl::stream stream(engine());
         for (std::int64_t panel = begin; panel < end; ++panel) {
-          const std::int64_t width = panel_width(shape.n, panel);
-          const float* start = b + panel * kPanel * (shape.b_transposed ? shape.k : 1);
+          const std::int64_t width = panels.size(panel);
+          const float* start = b + panels.begin(panel) * (shape.b_transposed ? shape.k : 1);
           const auto from_desc = shape.b_transposed ? matrix(shape.k, width, 1, shape.k)
                                                     : matrix(shape.k, width, shape.n, 1);
           memory from(from_desc, engine(), const_cast<float*>(start));

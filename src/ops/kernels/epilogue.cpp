@@ -1,5 +1,7 @@
 #include "ops/kernels/epilogue.h"
 
+#include <cmath>
+
 #include "ops/lanes.h"
 #include "ops/vector_math.h"
 #include "ops/wide_lanes.h"
@@ -28,8 +30,9 @@ struct GeluErf {
 };
 struct GeluTanh {
   [[gnu::always_inline]] static float apply(float x) {
-    const float inner = 0.79788456f * (x + 0.044715f * (x * x * x));
-    return 0.5f * x * (1.0f + vector_math::tanh(inner));
+    // (1 + tanh(u)) / 2 is 1 / (1 + exp(-2 u)).
+    const float u = x * std::fma(x * x, -2 * 0.79788456f * 0.044715f, -2 * 0.79788456f);
+    return x / (1.0f + vector_math::exp(u));
   }
 };
 
