@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/errors.h"
+#include "ops/kernels/streaming.h"
 
 namespace hub {
 namespace {
@@ -96,33 +97,67 @@ const void* wide_elements(const Operand& operand, const void* data, std::int64_t
   return scratch.bytes;
 }
 
-// Where results of a loop go: straight to the output, or through a block that is narrowed.
+// Where results of a loop go: straight to the output, or through a block that is narrowed, or
+// streamed to memory.
 class ResultBlocks {
  public:
   // A result of the operands' own dtype comes out of the loop in the wide type.
-  ResultBlocks(Tensor& result, const Operand& operand)
+  ResultBlocks(Tensor& result, std::initializer_list<const Operand*> operands)
       : dtype_(result.dtype()),
         data_(static_cast<std::byte*>(result.mutable_raw_data())),
         size_(dtype_size(result.dtype())),
-        narrows_(operand.widens && result.dtype() == operand.dtype) {}
+        narrows_((*operands.begin())->widens && result.dtype() == (*operands.begin())->dtype),
+        streams_(!narrows_ && is_streamed(result.size_bytes()) &&
+                 std::ranges::none_of(operands,
+                                      [this](const Operand* x) { return x->data == data_; })) {}
 
+  bool streams() const { return streams_; }
+  // How many results go through a block at most.
+  std::int64_t block() const {
+    return static_cast<std::int64_t>(kStreamedBlock / std::max<std::size_t>(size_, 4));
+  }
   std::byte* place(std::int64_t i) const { return data_ + static_cast<std::size_t>(i) * size_; }
   void* begin(std::int64_t first, Broadcast::Scratch& scratch) const {
-    return narrows_ ? static_cast<void*>(scratch.bytes) : place(first);
+    return narrows_ || streams_ ? static_cast<void*>(scratch.bytes) : place(first);
   }
   void end(std::int64_t first, std::int64_t count, const Broadcast::Scratch& scratch) const {
     if (narrows_) narrow(dtype_, scratch.bytes, count, place(first));
+    if (streams_) {
+      stream_bytes(scratch.bytes, place(first), static_cast<std::size_t>(count) * size_);
+    }
+  }
+  // After the last block of a thread.
+  void finish() const {
+    if (streams_) finish_streaming();
   }
 
  private:
+  static constexpr std::size_t kStreamedBlock = 2048;
+  static_assert(kStreamedBlock <= sizeof(Broadcast::Scratch));
+
   DType dtype_;
   std::byte* data_;
   std::size_t size_;
   bool narrows_;
+  bool streams_;
 };
 
 Error no_loop(const KernelContext& context, DType dtype) {
   return unimplemented(context.node().op_name, ": there is no kernel for dtype ", dtype, ".");
+}
+
+// Calls body(first, count, where its results go) for all, at once where they are not streamed.
+template <class Body>
+void in_streamed_blocks(const ResultBlocks& blocks, std::int64_t begin, std::int64_t end,
+                        const Body& body) {
+  if (!blocks.streams()) return body(begin, end - begin, blocks.place(begin));
+  Broadcast::Scratch out;
+  for (std::int64_t n; begin < end; begin += n) {
+    n = std::min(blocks.block(), end - begin);
+    body(begin, n, blocks.begin(begin, out));
+    blocks.end(begin, n, out);
+  }
+  blocks.finish();
 }
 
 void run_blocks(const Broadcast& broadcast, const Operand& x, const Operand& y,
@@ -141,11 +176,12 @@ void run_blocks(const Broadcast& broadcast, const Operand& x, const Operand& y,
                        : Repeated::kNone);
     result.end(begin, n, out);
   }
+  result.finish();
 }
 
 void run_loop(KernelContext& context, const Broadcast& broadcast, const Operand& x,
               const Operand& y, Tensor& result, BinaryLoop loop, double cost_ns) {
-  const ResultBlocks blocks(result, x);
+  const ResultBlocks blocks(result, {&x, &y});
   const bool whole = !x.widens && (broadcast.is_direct(0) || broadcast.is_repeated(0)) &&
                      (broadcast.is_direct(1) || broadcast.is_repeated(1));
   const Repeated repeated = broadcast.is_repeated(0)   ? Repeated::kFirst
@@ -153,11 +189,13 @@ void run_loop(KernelContext& context, const Broadcast& broadcast, const Operand&
                                                        : Repeated::kNone;
   context.parallel_for(result.num_elements(), cost_ns, [&](std::int64_t begin, std::int64_t end) {
     if (!whole) return run_blocks(broadcast, x, y, blocks, loop, begin, end);
-    const auto at = [&](const Operand& operand, int i) {
+    const auto at = [&](const Operand& operand, int i, std::int64_t element) {
       return operand.data +
-             (broadcast.is_direct(i) ? static_cast<std::size_t>(begin) * operand.size : 0);
+             (broadcast.is_direct(i) ? static_cast<std::size_t>(element) * operand.size : 0);
     };
-    loop(at(x, 0), at(y, 1), blocks.place(begin), end - begin, repeated);
+    in_streamed_blocks(blocks, begin, end, [&](std::int64_t first, std::int64_t n, void* to) {
+      loop(at(x, 0, first), at(y, 1, first), to, n, repeated);
+    });
   });
 }
 
@@ -203,12 +241,16 @@ void run_unary(KernelContext& context, const Tensor& x, Tensor& result,
   const UnaryLoop loop = loops.find(x.dtype());
   if (loop == nullptr) throw no_loop(context, x.dtype());
   const Operand operand(x);
-  const ResultBlocks blocks(result, operand);
+  const ResultBlocks blocks(result, {&operand});
   context.parallel_for(x.num_elements(), cost_ns, [&](std::int64_t begin, std::int64_t end) {
     const auto at = [&](std::int64_t i) {
       return operand.data + static_cast<std::size_t>(i) * operand.size;
     };
-    if (!operand.widens) return loop(at(begin), blocks.place(begin), end - begin);
+    if (!operand.widens) {
+      return in_streamed_blocks(
+          blocks, begin, end,
+          [&](std::int64_t first, std::int64_t n, void* to) { loop(at(first), to, n); });
+    }
     Broadcast::Scratch wide, out;
     for (std::int64_t n; begin < end; begin += n) {
       n = std::min(Broadcast::kBlock, end - begin);

@@ -16,8 +16,12 @@ Shapes same_as_logits(ShapeContext& c) { return {c.at_least_rank(0, 1)}; }
 
 template <class W>
 void softmax_row(const W* x, std::int64_t size, W* y) {
-  const W scale = 1 / row_exponentials(x, size, y).sum;
-  for_lanes(size, [=](std::int64_t i) { y[i] *= scale; });
+  if constexpr (std::is_same_v<W, float>) {
+    softmax_of_row(x, size, y);
+  } else {
+    const W scale = 1 / row_exponentials(x, size, y).sum;
+    for_lanes(size, [=](std::int64_t i) { y[i] *= scale; });
+  }
 }
 
 template <class W>
@@ -41,7 +45,7 @@ void compute_softmax(KernelContext& c) {
   dispatch_wide(x.dtype(), [&]<class W>() {
     c.parallel_for(rows, static_cast<double>(size), [&](std::int64_t begin, std::int64_t end) {
       WideRows<W> from(x, size);
-      NarrowRows<W> to(y, size);
+      NarrowRows<W> to(y, size, &x);
       std::vector<W> exps(kLog ? static_cast<std::size_t>(size) : 0);
       for (std::int64_t row = begin; row < end; ++row) {
         if constexpr (kLog) {

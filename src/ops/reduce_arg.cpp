@@ -1,10 +1,13 @@
 // ArgMax and ArgMin: the first index of the largest or smallest element along an axis.
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <limits>
 
 #include "graph/shape_rules.h"
 #include "ops/kernel.h"
+#include "ops/kernels/vector.h"
 #include "tensor/dispatch.h"
 
 namespace hub {
@@ -40,7 +43,7 @@ struct Largest {
     return std::numeric_limits<T>::lowest();
   }
   template <class T>
-  static bool beats(T a, T b) {
+  static auto beats(const T& a, const T& b) {
     return a > b;
   }
 };
@@ -50,7 +53,7 @@ struct Smallest {
     return std::numeric_limits<T>::max();
   }
   template <class T>
-  static bool beats(T a, T b) {
+  static auto beats(const T& a, const T& b) {
     return a < b;
   }
 };
@@ -72,27 +75,46 @@ std::int64_t best_index(const T* x, std::int64_t n, std::int64_t stride) {
   return index;
 }
 
-// The same for neighbours in memory: first the best, in lanes, and then where it is.
+// The best of x[0..n), or the lowest (or highest) number where none is better: in lanes.
+template <class T, class Order>
+T best_of_row(const T* x, std::int64_t n) {
+  using V = Vector<T>;
+  using Type = typename V::type;
+  constexpr std::int64_t kStep = 4 * V::kLanes;
+  const auto better = [](const auto& a, const auto& b) { return Order::beats(a, b) ? a : b; };
+  T winner = Order::template start<T>();
+  std::int64_t i = 0;
+  if (n >= kStep) {
+    Type best[4];
+    for (int j = 0; j < 4; ++j) best[j] = Type{} + winner;
+    for (; i + kStep <= n; i += kStep) {
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) best[j] = better(V::load(x + i + j * V::kLanes), best[j]);
+    }
+    winner = join_lanes<T>(better(better(best[0], best[1]), better(best[2], best[3])), better);
+  }
+  for (; i < n; ++i) winner = better(x[i], winner);
+  return winner;
+}
+
+// The same for neighbours in memory: first the best, and then where it is.
 template <class T, class Order>
 std::int64_t best_index_of_row(const T* x, std::int64_t n) {
-  constexpr std::int64_t kLanes = 32;
-  T best[kLanes];
-  std::fill(best, best + kLanes, Order::template start<T>());
-  std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (std::int64_t lane = 0; lane < kLanes; ++lane)
-      best[lane] = Order::beats(x[i + lane], best[lane]) ? x[i + lane] : best[lane];
-  }
-  T winner = Order::template start<T>();
-  for (const T value : best) winner = Order::beats(value, winner) ? value : winner;
-  for (; i < n; ++i) winner = Order::beats(x[i], winner) ? x[i] : winner;
+  const T winner = best_of_row<T, Order>(x, n);
   if (!Order::beats(winner, Order::template start<T>())) return 0;
   // Blocks without a branch inside, up to the one that holds it.
+  using V = Vector<T>;
+  using Type = typename V::type;
+  constexpr std::int64_t kStep = 4 * V::kLanes;
+  const Type wanted = Type{} + winner;
   std::int64_t first = 0;
-  for (; first + kLanes <= n; first += kLanes) {
-    int found = 0;
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) found |= x[first + lane] == winner ? 1 : 0;
-    if (found != 0) break;
+  for (; first + kStep <= n; first += kStep) {
+    auto equal = V::load(x + first) == wanted;
+    for (int j = 1; j < 4; ++j) equal |= V::load(x + first + j * V::kLanes) == wanted;
+    std::array<std::uint64_t, 4> found;
+    static_assert(sizeof found == sizeof equal);
+    std::memcpy(found.data(), &equal, sizeof found);
+    if ((found[0] | found[1] | found[2] | found[3]) != 0) break;
   }
   while (x[first] != winner) ++first;
   return first;

@@ -7,6 +7,7 @@
 
 #include "ops/elementwise.h"
 #include "ops/kernels/reduce_loops.h"
+#include "ops/kernels/streaming.h"
 
 namespace hub {
 
@@ -16,20 +17,22 @@ struct RowExponentials {
   W sum;
 };
 
-// exps[i] = exp(x[i] - maximum).
-void exponentials_of_row(const float* x, std::int64_t n, float maximum, float* exps);
+// row_exponentials of floats, by this CPU's fastest loop.
+RowExponentials<float> exponentials_of_row(const float* x, std::int64_t n, float* exps);
+// y[i] = exp(x[i]) / the sum of all; `y` may be `x`. n > 0.
+void softmax_of_row(const float* x, std::int64_t n, float* y);
 
 // exps[i] = exp(x[i] - maximum), and their sum; `exps` may be `x`. n > 0. The order of the
 // sum depends on n alone.
 template <class W>
 RowExponentials<W> row_exponentials(const W* x, std::int64_t n, W* exps) {
-  const W maximum = reduction::reduce_row<reduction::Max<W>>(x, n);
   if constexpr (std::is_same_v<W, float>) {
-    exponentials_of_row(x, n, maximum, exps);
+    return exponentials_of_row(x, n, exps);
   } else {
+    const W maximum = reduction::reduce_row<reduction::Max<W>>(x, n);
     for (std::int64_t i = 0; i < n; ++i) exps[i] = std::exp(x[i] - maximum);
+    return {maximum, reduction::reduce_row<reduction::Sum<W>>(exps, n)};
   }
-  return {maximum, reduction::reduce_row<reduction::Sum<W>>(exps, n)};
 }
 
 // A tensor's rows as float or double: in place, or widened into a buffer of one row.
@@ -63,18 +66,31 @@ class WideRows {
 template <class W>
 class NarrowRows {
  public:
-  NarrowRows(Tensor& tensor, std::int64_t size)
+  // Rows that are computed from `source` alone go past the caches where they are many.
+  NarrowRows(Tensor& tensor, std::int64_t size, const Tensor* source = nullptr)
       : dtype_(tensor.dtype()),
         data_(static_cast<std::byte*>(tensor.mutable_raw_data())),
         row_bytes_(size * static_cast<std::int64_t>(dtype_size(tensor.dtype()))),
-        size_(size) {
-    if (dtype_ != dtype_of<W>) buffer_.resize(static_cast<std::size_t>(size));
+        size_(size),
+        streams_(dtype_ == dtype_of<W> && source != nullptr && source->raw_data() != data_ &&
+                 is_streamed(tensor.size_bytes())) {
+    if (dtype_ != dtype_of<W> || streams_) buffer_.resize(static_cast<std::size_t>(size));
   }
+  NarrowRows(const NarrowRows&) = delete;
+  NarrowRows& operator=(const NarrowRows&) = delete;
+  ~NarrowRows() {
+    if (streams_) finish_streaming();
+  }
+
   W* row(std::int64_t i) {
     return buffer_.empty() ? reinterpret_cast<W*>(data_ + i * row_bytes_) : buffer_.data();
   }
   void store(std::int64_t i) {
-    if (!buffer_.empty()) narrow(dtype_, buffer_.data(), size_, data_ + i * row_bytes_);
+    if (streams_) {
+      stream_bytes(buffer_.data(), data_ + i * row_bytes_, static_cast<std::size_t>(row_bytes_));
+    } else if (!buffer_.empty()) {
+      narrow(dtype_, buffer_.data(), size_, data_ + i * row_bytes_);
+    }
   }
 
  private:
@@ -82,6 +98,7 @@ class NarrowRows {
   std::byte* data_;
   std::int64_t row_bytes_;
   std::int64_t size_;
+  bool streams_;
   std::vector<W> buffer_;
 };
 

@@ -34,7 +34,8 @@ HUB_WIDE_LANES void wide_loop(const void* x, void* result, std::int64_t count) {
 }
 #endif
 
-// As unary_loops, with the wide loop for float where this CPU has it.
+// As unary_loops, with the fastest loop for float that this CPU has: the op's own
+// (`static UnaryLoop fastest()`, null where there is none), or the wide one.
 template <class Op>
 const Loops<UnaryLoop>& widest_unary_loops() {
   static const Loops<UnaryLoop> loops = [] {
@@ -42,6 +43,9 @@ const Loops<UnaryLoop>& widest_unary_loops() {
 #if HUB_HAS_WIDE_LANES
     if (cpu_has_wide_lanes()) result.f32 = wide_loop<Op>;
 #endif
+    if constexpr (requires { Op::fastest(); }) {
+      if (const UnaryLoop fastest = Op::fastest()) result.f32 = fastest;
+    }
     return result;
   }();
   return loops;

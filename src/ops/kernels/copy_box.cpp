@@ -10,6 +10,8 @@
 
 #include "ops/elements.h"
 #include "ops/kernel.h"
+#include "ops/kernels/streaming.h"
+#include "ops/kernels/transpose_tiles.h"
 #include "tensor/dispatch.h"
 
 namespace hub {
@@ -18,6 +20,9 @@ namespace {
 // Elements a side of the blocks that a transpose is cut into: a block's lines stay in the cache
 // until they are used up.
 constexpr std::int64_t kBlock = 64;
+// Rows of a strip that is written past the caches, 16 columns after 16 columns: what is read stays
+// in the last of the caches.
+constexpr std::int64_t kStreamedRows = 4096;
 
 // Without axes of one element, and with neighbours joined where they are one run.
 std::vector<CopyAxis> joined_axes(std::span<const CopyAxis> axes) {
@@ -160,7 +165,42 @@ void transpose_block(const T* from, std::int64_t from_stride, T* to, std::int64_
   if (whole_columns < columns) copy(0, whole_columns);
 }
 
-// `rows` is the axis along which `to` is contiguous, `columns` that of `from`.
+// What all blocks of a transpose have in common. `rows` is the axis along which `to` is contiguous,
+// `columns` that of `from`.
+struct Transpose {
+  CopyAxis rows;
+  CopyAxis columns;
+  TransposeTiles tiles;  // null where there are none for the elements
+  bool streams;
+};
+
+// A strip of `columns` columns, over all rows: in tiles, and what they leave in blocks.
+template <class T>
+void transpose_strip(const Transpose& t, const T* from, T* to, std::int64_t columns) {
+  std::int64_t tiled_rows = 0;
+  std::int64_t tiled_columns = 0;
+  if constexpr (std::is_same_v<T, std::uint32_t>) {
+    if (t.tiles != nullptr) {
+      tiled_rows = t.rows.size / kTransposeTile * kTransposeTile;
+      tiled_columns = columns / kTransposeTile * kTransposeTile;
+      const std::int64_t step = t.streams ? kStreamedRows : kBlock;
+      for (std::int64_t r = 0; r < tiled_rows; r += step) {
+        t.tiles(from + r * t.rows.from, t.rows.from, to + r, t.columns.to,
+                std::min(step, tiled_rows - r), tiled_columns, t.streams);
+      }
+    }
+  }
+  const auto in_blocks = [&](std::int64_t row, std::int64_t first, std::int64_t count) {
+    if (count == 0) return;
+    for (std::int64_t r = row; r < t.rows.size; r += kBlock) {
+      transpose_block(from + r * t.rows.from + first, t.rows.from, to + first * t.columns.to + r,
+                      t.columns.to, std::min(kBlock, t.rows.size - r), count);
+    }
+  };
+  in_blocks(tiled_rows, 0, tiled_columns);
+  in_blocks(0, tiled_columns, columns - tiled_columns);
+}
+
 template <class T>
 void copy_transposed(KernelContext& context, std::vector<CopyAxis> outer, const CopyAxis& rows,
                      const CopyAxis& columns, const T* from, T* to) {
@@ -168,16 +208,27 @@ void copy_transposed(KernelContext& context, std::vector<CopyAxis> outer, const 
   outer.push_back({column_blocks, kBlock * columns.from, kBlock * columns.to});
   const double cost = static_cast<double>(rows.size * std::min(kBlock, columns.size)) *
                       static_cast<double>(sizeof(T)) / 8;
+  Transpose all{rows, columns, nullptr, false};
+  if constexpr (std::is_same_v<T, std::uint32_t>) {
+    constexpr std::int64_t kLine = 64 / sizeof(T);
+    const auto result_bytes =
+        static_cast<std::size_t>(item_count(outer) * std::min(kBlock, columns.size) * rows.size) *
+        sizeof(T);
+    const auto starts_line = [](const CopyAxis& axis) { return axis.to % kLine == 0; };
+    static const TransposeTiles fastest = fastest_transpose_tiles();
+    all.tiles = fastest;
+    all.streams = fastest != nullptr && is_streamed(result_bytes) &&
+                  reinterpret_cast<std::uintptr_t>(to) % 64 == 0 && starts_line(columns) &&
+                  std::ranges::all_of(outer, starts_line);
+  }
   context.parallel_for(item_count(outer), cost, [&](std::int64_t begin, std::int64_t end) {
     Odometer at(outer, begin);
     for (std::int64_t item = begin; item < end; ++item, at.advance()) {
       const std::int64_t column_count =
           std::min(kBlock, columns.size - item % column_blocks * kBlock);
-      for (std::int64_t r = 0; r < rows.size; r += kBlock) {
-        transpose_block(from + at.from() + r * rows.from, rows.from, to + at.to() + r, columns.to,
-                        std::min(kBlock, rows.size - r), column_count);
-      }
+      transpose_strip(all, from + at.from(), to + at.to(), column_count);
     }
+    if (all.streams) finish_streaming();
   });
 }
 

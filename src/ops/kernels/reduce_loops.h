@@ -3,10 +3,13 @@
 // The inner loops of reductions, as a table of functions that reduce_driver.h steers. The
 // order in which elements meet depends on the length of a row only.
 
+#include <array>
 #include <cmath>
 #include <complex>
 #include <cstdint>
+#include <cstring>
 #include <limits>
+#include <numeric>
 #include <type_traits>
 
 #include "hub/tensor.h"
@@ -38,12 +41,44 @@ typename R::Acc reduce_vectors(const typename R::In* x, std::int64_t n) {
     d = R::join(d, R::load(V::load(x + i + 3 * V::kLanes)));
   }
   a = R::join(R::join(a, b), R::join(c, d));
-  T lanes[V::kLanes];
-  V::store(lanes, a);
-  for (std::int64_t half = V::kLanes / 2; half > 0; half /= 2) {
-    for (std::int64_t i = 0; i < half; ++i) lanes[i] = R::join(lanes[i], lanes[i + half]);
+  return join_lanes<T>(a, [](const auto& p, const auto& q) { return R::join(p, q); });
+}
+
+// Largest and smallest floats: `R::quick` is one instruction, which loses NaNs. They are looked for
+// beside it, and where there is one the row is joined again with care.
+template <class R>
+inline constexpr bool kHasQuick = false;
+
+template <class R>
+typename R::Acc reduce_quickly(const typename R::In* x, std::int64_t n) {
+  using T = typename R::In;
+  using V = Vector<T>;
+  using Type = typename V::type;
+  constexpr std::int64_t kStep = 4 * V::kLanes;
+  Type a = V::load(x);
+  Type b = V::load(x + V::kLanes);
+  Type c = V::load(x + 2 * V::kLanes);
+  Type d = V::load(x + 3 * V::kLanes);
+  auto nan = (a != a) | (b != b) | (c != c) | (d != d);
+  for (std::int64_t i = kStep; i < n; i += kStep) {
+    const Type e = V::load(x + i);
+    const Type f = V::load(x + i + V::kLanes);
+    const Type g = V::load(x + i + 2 * V::kLanes);
+    const Type h = V::load(x + i + 3 * V::kLanes);
+    nan |= (e != e) | (f != f) | (g != g) | (h != h);
+    a = R::quick(a, e);
+    b = R::quick(b, f);
+    c = R::quick(c, g);
+    d = R::quick(d, h);
   }
-  return lanes[0];
+  a = R::quick(R::quick(a, b), R::quick(c, d));
+  std::array<std::uint64_t, 4> found;
+  static_assert(sizeof found == sizeof nan);
+  std::memcpy(found.data(), &nan, sizeof found);
+  if ((found[0] | found[1] | found[2] | found[3]) != 0) {
+    return std::accumulate(x, x + n, R::identity(), [](T p, T q) { return R::join(p, q); });
+  }
+  return join_lanes<T>(a, [](const auto& p, const auto& q) { return R::quick(p, q); });
 }
 
 template <class R>
@@ -55,7 +90,11 @@ typename R::Acc reduce_row(const typename R::In* x, std::int64_t n) {
     constexpr std::int64_t kStep = 4 * Vector<Acc>::kLanes;
     if (n >= kStep) {
       i = n / kStep * kStep;
-      acc = reduce_vectors<R>(x, i);
+      if constexpr (kHasQuick<R>) {
+        acc = reduce_quickly<R>(x, i);
+      } else {
+        acc = reduce_vectors<R>(x, i);
+      }
     }
   } else if (n >= 8) {
     Acc lanes[4] = {acc, acc, acc, acc};
@@ -85,14 +124,18 @@ void join_rows(const typename R::In* x, std::int64_t stride, std::int64_t width,
   std::int64_t j = 0;
   if constexpr (kUsesVectors<R>) {
     using V = Vector<Acc>;
-    for (; j + V::kLanes <= width; j += V::kLanes) {
+    for (; j + 2 * V::kLanes <= width; j += 2 * V::kLanes) {
       typename V::type a = V::load(acc + j);
+      typename V::type b = V::load(acc + j + V::kLanes);
+#pragma GCC unroll 8
       for (int row = 0; row < kRows; ++row) {
         const Acc* from = x + row * stride + j;
         __builtin_prefetch(from + kRows * stride);
         a = R::join(a, R::load(V::load(from)));
+        b = R::join(b, R::load(V::load(from + V::kLanes)));
       }
       V::store(acc + j, a);
+      V::store(acc + j + V::kLanes, b);
     }
   }
   for (; j < width; ++j) {
@@ -105,10 +148,12 @@ void join_rows(const typename R::In* x, std::int64_t stride, std::int64_t width,
 template <class R>
 void reduce_columns(const void* x, std::int64_t rows, std::int64_t stride, std::int64_t width,
                     void* acc) {
+  constexpr int kRows = 8;
   const auto* in = static_cast<const typename R::In*>(x);
   auto* out = static_cast<typename R::Acc*>(acc);
   std::int64_t row = 0;
-  for (; row + 2 <= rows; row += 2) join_rows<R, 2>(in + row * stride, stride, width, out);
+  for (; row + kRows <= rows; row += kRows)
+    join_rows<R, kRows>(in + row * stride, stride, width, out);
   for (; row < rows; ++row) join_rows<R, 1>(in + row * stride, stride, width, out);
 }
 
@@ -251,6 +296,10 @@ struct Max {
   static V join(V a, V b) {
     return ((b > a) | (b != b)) ? b : a;
   }  // a NaN stays
+  template <class V>
+  static V quick(V a, V b) {
+    return b > a ? b : a;
+  }
   static Out finish(Acc value, std::int64_t) { return static_cast<Out>(value); }
 };
 
@@ -265,7 +314,16 @@ struct Min : Max<T> {
   static V join(V a, V b) {
     return ((b < a) | (b != b)) ? b : a;
   }
+  template <class V>
+  static V quick(V a, V b) {
+    return b < a ? b : a;
+  }
 };
+
+template <class T>
+inline constexpr bool kHasQuick<Max<T>> = std::is_floating_point_v<T>;
+template <class T>
+inline constexpr bool kHasQuick<Min<T>> = std::is_floating_point_v<T>;
 
 // Booleans are bytes of 0 and 1.
 struct All {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 // Vectors are only passed between functions that are inlined.
 #pragma GCC diagnostic ignored "-Wpsabi"
@@ -21,5 +22,26 @@ struct Vector {
   }
   static void store(T* to, const type& v) { std::memcpy(to, &v, sizeof v); }
 };
+
+// Lane i joined with lane i + kBy, for all lanes in a circle.
+template <class T, int kBy, class Join, int... kLanes>
+typename Vector<T>::type join_rotated(const typename Vector<T>::type& v, const Join& join,
+                                      std::integer_sequence<int, kLanes...>) {
+  constexpr int kCount = sizeof...(kLanes);
+  const typename Vector<T>::type rotated =
+      __builtin_shufflevector(v, v, ((kLanes + kBy) % kCount)...);
+  return join(v, rotated);
+}
+
+// All lanes joined: halves with halves, until one is left.
+template <class T, int kBy = static_cast<int>(Vector<T>::kLanes) / 2, class Join>
+T join_lanes(const typename Vector<T>::type& v, const Join& join) {
+  using Lanes = std::make_integer_sequence<int, static_cast<int>(Vector<T>::kLanes)>;
+  if constexpr (kBy == 0) {
+    return v[0];
+  } else {
+    return join_lanes<T, kBy / 2>(join_rotated<T, kBy>(v, join, Lanes{}), join);
+  }
+}
 
 }  // namespace hub
