@@ -8,6 +8,8 @@ set(TF1HUB_SANITIZE "none" CACHE STRING "none, address (with undefined) or threa
 set_property(CACHE TF1HUB_SANITIZE PROPERTY STRINGS none address thread)
 set(TF1HUB_SHARED_DIR "${CMAKE_SOURCE_DIR}/../shared" CACHE PATH
     "Where tests look for other people's models; tests that need it skip when it is absent")
+set(TF1HUB_LARGE_DIR "${CMAKE_SOURCE_DIR}/../large" CACHE PATH
+    "Where tests look for modules that are too large to keep; they skip when it is absent")
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(default_arch "x86-64-v3")

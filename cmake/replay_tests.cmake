@@ -58,3 +58,6 @@ tf1hub_add_replay(zoo ${module_paths})
 
 list(TRANSFORM TF1HUB_REPLAYED_MODELS PREPEND "${TF1HUB_SHARED_DIR}/real/" OUTPUT_VARIABLE model_paths)
 tf1hub_add_replay(real ${model_paths})
+
+# A trained transformer of 92 MB, which is not in the repository.
+tf1hub_add_replay(large "${TF1HUB_LARGE_DIR}/bert_minilm")

@@ -22,7 +22,7 @@ def main():
         if path not in there:
             print(f"there is no {path}")
     if not there:
-        print("SKIPPED: none of the paths is there (set TF1HUB_SHARED_DIR)")
+        print("SKIPPED: none of the paths is there (set TF1HUB_SHARED_DIR or TF1HUB_LARGE_DIR)")
         return 0
     with open(exceptions_path, encoding="utf-8") as file:
         exceptions = json.load(file)

@@ -70,11 +70,18 @@ Tensor* asset_constant(NodeDef& node) {
 }
 
 void put_path(NodeDef& node, const std::string& path, ModelKind kind) {
+  if (kind != ModelKind::kTf1Hub && node.op == "Placeholder") {
+    // TensorFlow 2 has the loader feed the path.
+    node.op = "Const";
+    node.attrs = {{"dtype", AttrValue(DType::kString)},
+                  {"value", AttrValue(make_scalar<std::string>(path))}};
+    return;
+  }
   try {
     Tensor* constant = asset_constant(node);
     *constant = make_tensor<std::string>(constant->shape(), {path});
   } catch (Error& error) {
-    // Only a TF1 Hub module must have a constant; elsewhere the path is fed.
+    // Only a TF1 Hub module must have a constant.
     if (kind != ModelKind::kTf1Hub) return;
     error.add_context(cat("in node \"", printable(node.name), "\""));
     throw;

@@ -78,6 +78,23 @@ TEST_F(ModuleFilesTest, AModuleIsReadAsItWasWritten) {
   EXPECT_EQ(files.size_bytes, bytes);
 }
 
+TEST_F(ModuleFilesTest, APathThatTensorFlow2WouldFeedIsAConstant) {
+  SavedModel model;
+  MetaGraph& graph = model.meta_graphs.emplace_back();
+  graph.tags = {"serve"};
+  NodeDef& placeholder = graph.graph.nodes.emplace_back();
+  placeholder.name = "file";
+  placeholder.op = "Placeholder";
+  placeholder.attrs = {{"dtype", kString}, {"shape", PartialShape::scalar()}};
+  AssetFileDef& asset = graph.asset_files.emplace_back();
+  asset.tensor_info.encoding = DenseEncoding{"file:0"};
+  asset.filename = "words.txt";
+  write_raw(path("v2/saved_model.pb"), serialize_saved_model(model));
+  const ModuleFiles files = open_model_files(path("v2"));
+  EXPECT_EQ(files.model.meta_graphs[0].graph.nodes[0].op, "Const");
+  EXPECT_EQ(asset_of(files), path("v2") + "/assets/words.txt");
+}
+
 TEST_F(ModuleFilesTest, AStatelessModuleHasNoCheckpoint) {
   ModuleWriter writer(path());
   writer.write_saved_model({});

@@ -13,7 +13,8 @@ Shapes svd_shapes(ShapeContext& c) {
   std::int64_t p = m < 0 || n < 0 ? -1 : std::min(m, n);
   if (m == 0 || n == 0) p = 0;
   const PartialShape values = with_matrix_dims(input, {p});
-  if (!c.attr<bool>("compute_uv")) return {values, PartialShape::scalar(), PartialShape::scalar()};
+  // TensorFlow infers [0] and makes scalars.
+  if (!c.attr<bool>("compute_uv")) return {values, PartialShape{}, PartialShape{}};
   const bool full = c.attr<bool>("full_matrices");
   return {values, with_matrix_dims(input, {m, full ? m : p}),
           with_matrix_dims(input, {n, full ? n : p})};

@@ -48,9 +48,8 @@ UpdatedVariables::UpdatedVariables(const KernelContext& context, const std::vect
   // In one order everywhere, so that two ops do not wait for each other.
   std::vector<Variable*> ordered;
   for (const auto& variable : variables_) ordered.push_back(variable.get());
-  std::ranges::sort(ordered);
-  const auto repeated = std::ranges::unique(ordered);
-  ordered.erase(repeated.begin(), repeated.end());
+  std::sort(ordered.begin(), ordered.end());
+  ordered.erase(std::unique(ordered.begin(), ordered.end()), ordered.end());
   for (Variable* variable : ordered) locks_.emplace_back(variable->mutex);
 
   for (const auto& variable : variables_) {

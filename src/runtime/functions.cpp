@@ -152,8 +152,10 @@ FunctionFinder& FunctionRuntime::finder(const Node& caller, Effects effects) {
 std::shared_ptr<const FunctionInstance> FunctionRuntime::find(const FunctionRef& function,
                                                               Effects effects) {
   const std::lock_guard lock(mutex_);
-  std::shared_ptr<Instance>& instance = instances_[{function_key(function), effects}];
-  if (instance == nullptr) instance = std::make_shared<Instance>(*this, function, effects);
+  const std::pair key{function_key(function), effects};
+  if (const auto found = instances_.find(key); found != instances_.end()) return found->second;
+  auto instance = std::make_shared<Instance>(*this, function, effects);
+  instances_.emplace(key, instance);
   return instance;
 }
 

@@ -178,6 +178,39 @@ TEST(EngineTest, APlanProfilesItsNodes) {
   EXPECT_EQ(profile[0].runs, 1);
 }
 
+TEST(EngineTest, AFunctionThatCannotBeImportedIsAnErrorAtEachCall) {
+  GraphDef def;
+  FunctionDef function;
+  function.signature.name = "wrong";
+  function.signature.outputs.push_back({.name = "y", .type = kFloat});
+  NodeDef value;
+  value.name = "value";
+  value.op = "Const";
+  AttrList shapes;
+  shapes.shapes = {PartialShape{0}};
+  value.attrs = {
+      {"dtype", kFloat}, {"value", make_scalar(1.0f)}, {"_output_shapes", AttrValue(shapes)}};
+  function.nodes = {value};
+  function.returns["y"] = "value:output:0";
+  def.library.functions.push_back(function);
+  NodeDef call;
+  call.name = "call";
+  call.op = "PartitionedCall";
+  AttrList floats_only;
+  floats_only.types = {kFloat};
+  FunctionRef wrong;
+  wrong.name = "wrong";
+  call.attrs = {{"Tin", AttrList{}}, {"Tout", floats_only}, {"f", wrong}};
+  def.nodes = {call};
+  GraphData graph(builtin_ops());
+  import_graph_def(def, graph);
+  Engine engine(graph);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(error_of([&] { engine.run({}, std::vector{graph.find_output("call")}); }),
+                HasSubstr("_output_shapes"));
+  }
+}
+
 TEST(EngineTest, FunctionsThatCallThemselvesEnd) {
   GraphDef def;
   FunctionDef function;
