@@ -153,6 +153,7 @@ OpFamily table_mutable_ops();
 OpFamily text_ops();
 OpFamily text_base64_ops();
 OpFamily text_convert_ops();
+OpFamily text_embedding_ops();
 OpFamily text_format_ops();
 OpFamily text_join_ops();
 OpFamily text_number_ops();
@@ -318,6 +319,7 @@ const OpRegistry& builtin_ops() {
         text_ops(),
         text_base64_ops(),
         text_convert_ops(),
+        text_embedding_ops(),
         text_format_ops(),
         text_join_ops(),
         text_number_ops(),

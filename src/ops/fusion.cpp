@@ -9,10 +9,11 @@ extern const Fusion kConvolutionFusion;
 extern const Fusion kLayerNormFusion;
 extern const Fusion kMatMulFusion;
 extern const Fusion kGeluFusion;
+extern const Fusion kTextEmbeddingFusion;
 
 std::span<const Fusion> builtin_fusions() {
-  static const Fusion fusions[] = {kLayerNormFusion, kConvolutionFusion, kMatMulFusion,
-                                   kGeluFusion};
+  static const Fusion fusions[] = {kLayerNormFusion, kConvolutionFusion, kMatMulFusion, kGeluFusion,
+                                   kTextEmbeddingFusion};
   return fusions;
 }
 

@@ -16,13 +16,13 @@ namespace hub {
 // The planner's graph as a fusion sees it.
 class FusionGraph {
  public:
-  // `uses` counts the readers of each node's output 0, fetches too; `others_used` says that
-  // another output or a control edge of the node is used, or that the node is a target.
-  FusionGraph(GraphData& graph, std::vector<int> uses, std::vector<bool> others_used,
+  // `uses` counts the readers of each node's output 0, fetches too; `other_uses` those of its
+  // other outputs and control edges, and targets.
+  FusionGraph(GraphData& graph, std::vector<int> uses, std::vector<int> other_uses,
               std::function<bool(OutputId)> is_stable)
       : graph_(graph),
         uses_(std::move(uses)),
-        others_used_(std::move(others_used)),
+        other_uses_(std::move(other_uses)),
         is_stable_(std::move(is_stable)) {}
 
   const GraphData& graph() const { return graph_; }
@@ -30,7 +30,7 @@ class FusionGraph {
   // True where nothing but one reader of output 0 needs the node, and it waits for nothing.
   bool is_private(int index) const {
     const auto i = static_cast<std::size_t>(index);
-    return i < uses_.size() && uses_[i] == 1 && !others_used_[i] &&
+    return i < uses_.size() && uses_[i] == 1 && other_uses_[i] == 0 &&
            graph_.node(index).control_inputs.empty();
   }
   // How many readers output 0 has.
@@ -38,10 +38,15 @@ class FusionGraph {
     const auto i = static_cast<std::size_t>(index);
     return i < uses_.size() ? uses_[i] : 0;
   }
+  // How many readers all outputs have, control edges too.
+  int all_uses(int index) const {
+    const auto i = static_cast<std::size_t>(index);
+    return i < uses_.size() ? uses_[i] + other_uses_[i] : 0;
+  }
   // True where only output 0 of the node is needed.
   bool only_first_output(int index) const {
     const auto i = static_cast<std::size_t>(index);
-    return i < others_used_.size() && !others_used_[i];
+    return i < other_uses_.size() && other_uses_[i] == 0;
   }
   // A constant, or a variable that nothing in the plan writes.
   bool is_stable(OutputId output) const { return is_stable_(output); }
@@ -55,7 +60,7 @@ class FusionGraph {
  private:
   GraphData& graph_;
   std::vector<int> uses_;
-  std::vector<bool> others_used_;
+  std::vector<int> other_uses_;
   std::function<bool(OutputId)> is_stable_;
   std::vector<std::pair<int, int>> replaced_;
 };

@@ -58,8 +58,9 @@ class KeyIndex {
     return slot == nullptr ? -1 : static_cast<std::int64_t>(slot->row);
   }
 
-  // The rows of many keys: memory is asked for ahead.
-  void find_many(const Key* keys, std::int64_t count, std::int64_t* rows) const {
+  // The rows of many keys (of type Key or View): memory is asked for ahead.
+  template <class K>
+  void find_many(const K* keys, std::int64_t count, std::int64_t* rows) const {
     constexpr std::int64_t kGroup = 16;
     std::uint64_t hashes[kGroup];
     for (std::int64_t begin = 0; begin < count; begin += kGroup) {

@@ -3,7 +3,9 @@
 // Lookup tables: state that ops with a table handle work on.
 
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "ops/kernel.h"
 
@@ -31,6 +33,11 @@ class LookupTable : public Resource {
   // many as there are keys. Errors: FAILED_PRECONDITION before the initialisation.
   virtual void find(KernelContext& context, const Tensor& keys, const Tensor& default_value,
                     Tensor& values) const = 0;
+  // From words to int64 values without tensors, where `finds_words()`: from any thread of a
+  // parallel loop. Errors: as for `find`.
+  virtual bool finds_words() const { return false; }
+  virtual void find_words(std::span<const std::string_view> words, std::int64_t fallback,
+                          std::int64_t* values) const;
   // Sets outputs 0 and 1. Errors: ABORTED before the initialisation.
   virtual void export_to(KernelContext& context) const = 0;
   // Fills an immutable table, once. Errors: FAILED_PRECONDITION for a key with two values, or

@@ -15,6 +15,10 @@ void LookupTable::initialize(const Tensor&, const Tensor&) {
                          kind(), ".");
 }
 
+void LookupTable::find_words(std::span<const std::string_view>, std::int64_t, std::int64_t*) const {
+  throw unimplemented("A ", kind(), " finds no words without tensors.");
+}
+
 void LookupTable::insert(const Tensor&, const Tensor&) {
   throw unimplemented("A ", kind(), " cannot be changed: there is no insertion.");
 }

@@ -27,14 +27,26 @@ class HashTable final : public LookupTable {
 
   void find(KernelContext& context, const Tensor& keys, const Tensor& default_value,
             Tensor& values) const override {
-    const auto current = entries();
-    if (current == nullptr) {
-      throw failed_precondition(
-          "A table must be initialised before keys are looked up. Details: it is a ", kind(),
-          " from ", key_dtype(), " to ", value_dtype(), ".");
-    }
+    const auto current = initialized_entries();
     // A default of many values counts by its first, as in TensorFlow.
     find_rows(context, current->index, keys, {&current->values, &default_value, false, 1}, values);
+  }
+
+  bool finds_words() const override {
+    return std::is_same_v<Key, std::string> && value_dtype() == DType::kInt64;
+  }
+
+  void find_words(std::span<const std::string_view> words, std::int64_t fallback,
+                  std::int64_t* values) const override {
+    if constexpr (std::is_same_v<Key, std::string>) {
+      const auto current = initialized_entries();
+      const auto* stored = current->values.template data<std::int64_t>();
+      current->index.find_many(words.data(), static_cast<std::int64_t>(words.size()), values);
+      for (std::int64_t& value : std::span(values, words.size()))
+        value = value < 0 ? fallback : stored[value];
+    } else {
+      LookupTable::find_words(words, fallback, values);
+    }
   }
 
   void export_to(KernelContext& context) const override {
@@ -99,6 +111,15 @@ class HashTable final : public LookupTable {
     return same;
   }
 
+  std::shared_ptr<const Entries> initialized_entries() const {
+    auto current = entries();
+    if (current == nullptr) {
+      throw failed_precondition(
+          "A table must be initialised before keys are looked up. Details: it is a ", kind(),
+          " from ", key_dtype(), " to ", value_dtype(), ".");
+    }
+    return current;
+  }
   std::shared_ptr<const Entries> entries() const {
     const std::lock_guard lock(mutex_);
     return entries_;

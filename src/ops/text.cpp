@@ -1,8 +1,6 @@
 // Ops that map each string to one value: case, length, strip, join, hashes, parts.
 
 #include <farmhash.h>
-#include <unicode/locid.h>
-#include <unicode/unistr.h>
 
 #include <algorithm>
 
@@ -10,6 +8,7 @@
 #include "graph/shape_rules.h"
 #include "ops/hash64.h"
 #include "ops/kernel.h"
+#include "ops/letter_case.h"
 #include "ops/siphash.h"
 #include "ops/utf8.h"
 
@@ -26,23 +25,6 @@ bool utf8_encoding(const KernelInit& init) {
                          printable(encoding), "\".");
 }
 
-char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-char ascii_upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
-
-// ICU gets the text up to its first NUL, as TensorFlow's kernel hands it over.
-template <bool kLower>
-std::string change_case_utf8(const std::string& text) {
-  icu::UnicodeString unicode = icu::UnicodeString::fromUTF8(text.c_str());
-  if constexpr (kLower) {
-    unicode.toLower();
-  } else {
-    unicode.toUpper();
-  }
-  std::string result;
-  unicode.toUTF8String(result);
-  return result;
-}
-
 template <bool kLower>
 class CaseKernel final : public Kernel {
  public:
@@ -55,11 +37,9 @@ class CaseKernel final : public Kernel {
                          [&](std::int64_t begin, std::int64_t end) {
                            for (std::int64_t i = begin; i < end; ++i) {
                              if (utf8_) {
-                               result[i] = change_case_utf8<kLower>(text[i]);
+                               change_case_utf8<kLower>(text[i], result[i]);
                              } else {
-                               result[i] = text[i];
-                               for (char& c : result[i])
-                                 c = kLower ? ascii_lower(c) : ascii_upper(c);
+                               change_case_ascii<kLower>(text[i], result[i]);
                              }
                            }
                          });

@@ -4,6 +4,7 @@
 #include "graph/shape_rules.h"
 #include "ops/kernel.h"
 #include "ops/regex.h"
+#include "ops/regex_replacer.h"
 
 namespace hub {
 namespace {
@@ -19,22 +20,14 @@ const std::string& scalar_string(KernelContext& context, int input, std::string_
   return tensor.scalar<std::string>();
 }
 
-void replace_all(KernelContext& context, const re2::RE2& regex, const std::string& rewrite,
-                 bool global) {
+void replace_all(KernelContext& context, const RegexReplacer& replacer) {
   const Tensor& input = context.input(0);
   std::string* result = context.output(0, input.shape()).mutable_data<std::string>();
   const std::string* text = input.data<std::string>();
-  // A bad rewrite is no error: RE2 then leaves the text, or drops the match.
   context.parallel_for(input.num_elements(), kMatchCostNs,
                        [&](std::int64_t begin, std::int64_t end) {
-                         for (std::int64_t i = begin; i < end; ++i) {
-                           result[i] = text[i];
-                           if (global) {
-                             re2::RE2::GlobalReplace(&result[i], regex, rewrite);
-                           } else {
-                             re2::RE2::Replace(&result[i], regex, rewrite);
-                           }
-                         }
+                         for (std::int64_t i = begin; i < end; ++i)
+                           replacer.replace(text[i], result[i]);
                        });
 }
 
@@ -54,13 +47,14 @@ class RegexReplaceKernel final : public Kernel {
   explicit RegexReplaceKernel(const KernelInit& init)
       : global_(init.attr<bool>("replace_global")) {}
   void compute(KernelContext& context) const override {
-    const auto regex = cache_.find(scalar_string(context, 1, "pattern"), context.node().op_name);
-    replace_all(context, *regex, scalar_string(context, 2, "rewrite"), global_);
+    const std::string& pattern = scalar_string(context, 1, "pattern");
+    const std::string& rewrite = scalar_string(context, 2, "rewrite");
+    replace_all(context, *cache_.find(pattern, rewrite, global_, context.node().op_name));
   }
 
  private:
   bool global_;
-  PatternCache cache_;
+  ReplacerCache cache_;
 };
 
 class StaticRegexReplaceKernel final : public Kernel {
@@ -70,14 +64,14 @@ class StaticRegexReplaceKernel final : public Kernel {
         rewrite_(init.attr<std::string>("rewrite")),
         global_(init.attr<bool>("replace_global")) {}
   void compute(KernelContext& context) const override {
-    replace_all(context, *cache_.find(pattern_, context.node().op_name), rewrite_, global_);
+    replace_all(context, *cache_.find(pattern_, rewrite_, global_, context.node().op_name));
   }
 
  private:
   std::string pattern_;
   std::string rewrite_;
   bool global_;
-  PatternCache cache_;
+  ReplacerCache cache_;
 };
 
 class RegexFullMatchKernel final : public Kernel {

@@ -339,21 +339,21 @@ class Planner {
   void fuse() {
     const auto count = static_cast<std::size_t>(graph_.num_nodes());
     std::vector<int> uses(count, 0);
-    std::vector<bool> others_used(count, false);
+    std::vector<int> other_uses(count, 0);
     const auto use = [&](OutputId output) {
       const auto node = static_cast<std::size_t>(output.node);
-      output.index == 0 ? void(++uses[node]) : void(others_used[node] = true);
+      ++(output.index == 0 ? uses : other_uses)[node];
     };
     for (std::size_t i = 0; i < count; ++i) {
       if (!kept_[i]) continue;
       for (const OutputId input : graph_.node(static_cast<int>(i)).inputs) use(input);
       for (const std::int32_t control : graph_.node(static_cast<int>(i)).control_inputs) {
-        others_used[static_cast<std::size_t>(control)] = true;
+        ++other_uses[static_cast<std::size_t>(control)];
       }
     }
     for (const OutputId fetch : fetches_) use(fetch);
-    for (const int target : targets_) others_used[static_cast<std::size_t>(target)] = true;
-    FusionGraph fusion_graph(graph_, std::move(uses), std::move(others_used),
+    for (const int target : targets_) ++other_uses[static_cast<std::size_t>(target)];
+    FusionGraph fusion_graph(graph_, std::move(uses), std::move(other_uses),
                              [this](OutputId output) { return is_stable(output); });
     for (auto node = order_.rbegin(); node != order_.rend(); ++node) {
       for (const Fusion& fusion : builtin_fusions()) {
