@@ -20,9 +20,17 @@ find_package(Protobuf REQUIRED)
 find_package(Snappy REQUIRED)
 tf1hub_find_plain(isal isa-l.h)
 
-# resolve
+# resolve. libcurl and libarchive are loaded when something is downloaded or unpacked
+# (src/resolve/shared_library.h): only their headers are needed here.
 find_package(CURL REQUIRED)
 find_package(LibArchive REQUIRED)
+add_library(tf1hub_curl_headers INTERFACE)
+target_include_directories(tf1hub_curl_headers SYSTEM INTERFACE ${CURL_INCLUDE_DIRS})
+add_library(dep::curl_headers ALIAS tf1hub_curl_headers)
+add_library(tf1hub_archive_headers INTERFACE)
+target_include_directories(tf1hub_archive_headers SYSTEM INTERFACE ${LibArchive_INCLUDE_DIRS})
+add_library(dep::archive_headers ALIAS tf1hub_archive_headers)
+tf1hub_find_plain(nettle nettle/sha2.h)
 
 # ops
 find_package(dnnl REQUIRED)

@@ -3,6 +3,7 @@
 // The MODULE argument of commands, and what it names on this machine.
 
 #include <CLI/CLI.hpp>
+#include <stdexcept>
 #include <string>
 
 #include "hub/resolver.h"
@@ -17,11 +18,14 @@ struct HandleOptions {
 // Declares MODULE and --offline.
 void add_handle(CLI::App& command, HandleOptions& options);
 
-// Options that show the progress of downloads where standard error is a terminal, and that let
-// Ctrl-C end them.
-ResolveOptions resolve_options(bool offline);
+// There is no such module, or it could not be downloaded: exit status 3.
+class NotResolvedError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
-// The path. Errors: those of hub::resolve.
+// The path. Shows the progress of a download where standard error is a terminal; Ctrl-C ends it
+// and leaves nothing half-made. Errors: NotResolvedError; CANCELLED after Ctrl-C.
 std::string resolve_handle(const HandleOptions& options);
 
 }  // namespace hub::cli

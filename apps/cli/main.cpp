@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/handle.h"
 #include "hub/error.h"
 
 namespace hub::cli {
@@ -37,7 +38,8 @@ int run(int argc, char** argv) {
   program.require_subcommand(1);
   program.footer(
       "tf1hub COMMAND --help shows a command's options and examples.\n"
-      "Exit status: 0 done; 1 failed; 2 wrong usage; 3 not found; 4 an op or feature is not\n"
+      "Exit status: 0 done; 1 failed; 2 wrong usage; 3 not found or not downloaded; 4 an op or "
+      "feature is not\n"
       "supported; 5 verification failed.");
   const std::vector<CommandEntry> commands = {add_show(program), add_run(program),
                                               add_bench(program), add_verify(program)};
@@ -57,6 +59,8 @@ int main_without_exceptions(int argc, char** argv) {
     return run(argc, argv);
   } catch (const UsageError& error) {
     return report(error.what(), kUsage);
+  } catch (const NotResolvedError& error) {
+    return report(error.what(), kNotFound);
   } catch (const Error& error) {
     return report(error.what(), exit_status_of(error));
   } catch (const std::exception& error) {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "hub/export.h"
@@ -53,6 +54,8 @@ struct NetworkOptions {
   // Before the first of these; twice as long before each further one.
   double retry_wait_seconds = 1;
   int max_redirects = 10;
+  // Where gs:// is read by HTTP. STORAGE_EMULATOR_HOST is stronger.
+  std::string storage_endpoint = "https://storage.googleapis.com";
 };
 
 struct ResolveOptions {
@@ -75,6 +78,12 @@ struct ResolveOptions {
   double lock_timeout_seconds = 600;
   // Archives that unpack to more are refused. 0: what is free where the cache is.
   std::uint64_t max_unpacked_bytes = 0;
+  // URLs that begin with the first are asked at the second before: a URL, or a folder of this
+  // machine that holds folders or archives by the rest of the URL. Those of the config file
+  // come after.
+  std::vector<std::pair<std::string, std::string>> mirrors = {};
+  // Pairs of handles that are spellings of one module. Those of the config file come after.
+  std::vector<std::pair<std::string, std::string>> aliases = {};
   NetworkOptions network = {};
 };
 

@@ -37,7 +37,9 @@ class PathResolver final : public Resolver {
   std::string resolve(std::string_view handle, const ResolveOptions&) const override {
     const std::string path = local_path(handle);
     if (path.empty() || !path_exists(path)) {
-      throw io_error(ErrorCode::kNotFound, printable(handle, 4096), " does not exist.");
+      const bool is_url = handle.find("://") != handle.npos && !handle.starts_with(kFileScheme);
+      throw io_error(ErrorCode::kNotFound, printable(handle, 4096), " does not exist.",
+                     is_url ? " No resolver takes URLs of this kind." : "");
     }
     return path;
   }

@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "resolve/local.h"
+#include "resolve/remote.h"
 #include "resolve/settings.h"
 
 namespace hub {
@@ -48,6 +49,11 @@ ResolverRegistry::ResolverRegistry(std::string name) : name_(std::move(name)) {}
 ResolverRegistry ResolverRegistry::standard() {
   ResolverRegistry registry;
   registry.add(path_resolver());
+  registry.add(local_archive_resolver());
+  registry.add(http_uncompressed_resolver());
+  registry.add(storage_folder_resolver());
+  registry.add(storage_archive_resolver());
+  registry.add(http_compressed_resolver());
   return registry;
 }
 
@@ -72,7 +78,7 @@ std::string ResolverRegistry::resolve(std::string_view handle,
 }
 
 std::string resolve(std::string_view handle, const ResolveOptions& options) {
-  const ResolveOptions complete = complete_options(options, read_resolve_config(options));
+  const ResolveOptions complete = complete_options(options);
   if (complete.registry != nullptr) return complete.registry->resolve(handle, complete);
   return ResolverRegistry::standard().resolve(handle, complete);
 }

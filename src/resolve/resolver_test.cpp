@@ -4,24 +4,12 @@
 
 #include <gmock/gmock.h>
 
-#include <optional>
-
-#include "base/file.h"
-#include "hub/error.h"
+#include "resolve/testing.h"
 
 namespace hub::testing {
 namespace {
 
 using ::testing::HasSubstr;
-
-std::optional<Error> error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error;
-  }
-  return std::nullopt;
-}
 
 // Takes handles of one letter, gives them back with its own name.
 std::shared_ptr<const Resolver> letter(std::string name, std::string_view handle) {

@@ -66,19 +66,20 @@ bool set(T& target, const std::optional<T>& value) {
 }
 
 // False where the line makes no sense.
-bool apply_setting(ResolveConfig& config, std::string_view key, std::string_view value) {
-  ResolveOptions& options = config.defaults;
+bool apply_setting(ResolveOptions& options, std::string_view key, std::string_view value) {
   NetworkOptions& network = options.network;
   if (key == "mirror" || key == "alias") {
     const auto [from, to] = split_word(value);
     if (from.empty() || to.empty() || to.find_first_of(" \t") != std::string_view::npos) {
       return false;
     }
-    (key == "mirror" ? config.mirrors : config.aliases).emplace_back(from, to);
+    (key == "mirror" ? options.mirrors : options.aliases).emplace_back(from, to);
     return true;
   }
   if (value.empty()) return false;
-  if (key == "cache_dir")
+  if (key == "storage_endpoint")
+    network.storage_endpoint = value;
+  else if (key == "cache_dir")
     options.cache_dir = value;
   else if (key == "load_format")
     return set(options.load_format, parse_load_format(value));
@@ -127,12 +128,29 @@ void take_defaults(ResolveOptions& options, const ResolveOptions& config) {
   take_network(&NetworkOptions::stall_timeout_seconds);
   take_network(&NetworkOptions::retries);
   take_network(&NetworkOptions::retry_wait_seconds);
+  take_network(&NetworkOptions::storage_endpoint);
+  const auto append = [](auto& list, const auto& more) {
+    list.insert(list.end(), more.begin(), more.end());
+  };
+  append(options.mirrors, config.mirrors);
+  append(options.aliases, config.aliases);
+}
+
+ResolveOptions read_config(const ResolveOptions& options) {
+  std::string path =
+      options.config_file.empty() ? environment("TF1HUB_CONFIG") : options.config_file;
+  if (path.empty()) {
+    const std::string folder = user_folder("XDG_CONFIG_HOME", ".config");
+    path = cat(folder, "/tf1hub/config");
+    if (folder.empty() || !path_exists(path)) return {};
+  }
+  return parse_resolve_config(read_file(path), path);
 }
 
 }  // namespace
 
-ResolveConfig parse_resolve_config(std::string_view text, std::string_view path) {
-  ResolveConfig config;
+ResolveOptions parse_resolve_config(std::string_view text, std::string_view path) {
+  ResolveOptions config;
   int number = 0;
   for (const std::string& whole : split(text, '\n')) {
     ++number;
@@ -147,20 +165,9 @@ ResolveConfig parse_resolve_config(std::string_view text, std::string_view path)
   return config;
 }
 
-ResolveConfig read_resolve_config(const ResolveOptions& options) {
-  std::string path =
-      options.config_file.empty() ? environment("TF1HUB_CONFIG") : options.config_file;
-  if (path.empty()) {
-    const std::string folder = user_folder("XDG_CONFIG_HOME", ".config");
-    path = cat(folder, "/tf1hub/config");
-    if (folder.empty() || !path_exists(path)) return {};
-  }
-  return parse_resolve_config(read_file(path), path);
-}
-
-ResolveOptions complete_options(const ResolveOptions& options, const ResolveConfig& config) {
+ResolveOptions complete_options(const ResolveOptions& options) {
   ResolveOptions complete = options;
-  take_defaults(complete, config.defaults);
+  take_defaults(complete, read_config(options));
   complete.cache_dir =
       choose_cache_directory({.environment = environment("TFHUB_CACHE_DIR"),
                               .option = complete.cache_dir,
@@ -178,7 +185,20 @@ ResolveOptions complete_options(const ResolveOptions& options, const ResolveConf
     complete.network.verify_certificates = false;
   }
   if (complete.network.ca_file.empty()) complete.network.ca_file = environment("SSL_CERT_FILE");
+  // As Google's own libraries do; a host without a scheme is one on this machine.
+  const std::string emulator = environment("STORAGE_EMULATOR_HOST");
+  if (!emulator.empty()) {
+    const bool has_scheme = emulator.find("://") != std::string::npos;
+    complete.network.storage_endpoint = has_scheme ? emulator : cat("http://", emulator);
+  }
   return complete;
+}
+
+std::string kagglehub_cache() {
+  const std::string folder = environment("KAGGLEHUB_CACHE");
+  if (!folder.empty()) return folder;
+  const std::string home = environment("HOME");
+  return home.empty() ? std::string() : home + "/.cache/kagglehub";
 }
 
 std::string choose_cache_directory(const CacheDirectoryChoice& choice) {
