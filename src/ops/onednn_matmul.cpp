@@ -84,21 +84,6 @@ struct Plan {
   }
 };
 
-// Memory for one run of a primitive, aligned as oneDNN likes it.
-class Scratch {
- public:
-  void* get(std::size_t size) {
-    if (size + kAlignment > bytes_.size()) bytes_.resize(size + kAlignment);
-    void* start = bytes_.data();
-    std::size_t space = bytes_.size();
-    return std::align(kAlignment, size, start, space);
-  }
-
- private:
-  static constexpr std::size_t kAlignment = 64;
-  std::vector<std::byte> bytes_;
-};
-
 struct Block {
   std::int64_t begin;
   std::int64_t rows;    // used ones
@@ -123,6 +108,14 @@ void append_blocks(const std::array<std::int64_t, kCount>& sizes, std::int64_t m
 }
 
 }  // namespace
+
+void* Scratch::get(std::size_t size) {
+  constexpr std::size_t kAlignment = 64;
+  if (size + kAlignment > bytes_.size()) bytes_.resize(size + kAlignment);
+  void* start = bytes_.data();
+  std::size_t space = bytes_.size();
+  return std::align(kAlignment, size, start, space);
+}
 
 class PackedMatrix {
  public:
@@ -329,6 +322,34 @@ void Matmul::multiply(KernelContext& context, std::int64_t m, const float* a, co
       finish(run.block(i));
     }
   });
+} catch (const dnnl::error& error) {
+  throw from_onednn(error);
+}
+
+struct BlockProduct::Run {
+  MatmulShape shape;
+  dnn::Run run;
+};
+
+BlockProduct::BlockProduct(std::unique_ptr<const Run> run) : run_(std::move(run)) {}
+BlockProduct::BlockProduct(BlockProduct&&) noexcept = default;
+BlockProduct::~BlockProduct() = default;
+
+BlockProduct Matmul::block_product(const MatmulShape& shape) const try {
+  const Right right = shape.b_transposed ? Right::kTransposed : Right::kPlain;
+  return BlockProduct(std::make_unique<const BlockProduct::Run>(BlockProduct::Run{
+      shape, Run(shape, right, [&](const Key& key) { return plans_->find(key); })}));
+} catch (const dnnl::error& error) {
+  throw from_onednn(error);
+}
+
+void BlockProduct::run(const float* a, const float* b, float* c, MatmulWorkspace& workspace) const
+    try {
+  const Panels panels(run_->shape.n);
+  const std::int64_t step = run_->shape.b_transposed ? run_->shape.k : 1;
+  const auto b_of = [&](std::int64_t panel) { return b + panels.begin(panel) * step; };
+  for (std::int64_t i = 0; i < run_->run.units(); ++i)
+    run_->run.unit(i, a, c, b_of, workspace.scratch, workspace.padding);
 } catch (const dnnl::error& error) {
   throw from_onednn(error);
 }

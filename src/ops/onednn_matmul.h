@@ -3,9 +3,11 @@
 // Products of float matrices by oneDNN. An element's bits depend on its row of `a`, its
 // column of `b` and the sizes k and n: not on m, on the place of its row, nor on threads.
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "ops/kernel.h"
 
@@ -36,6 +38,35 @@ struct MatmulBlock {
 // A right-hand matrix laid out for fast products. Immutable.
 class PackedMatrix;
 
+// Memory for runs of primitives on one thread, aligned as oneDNN likes it.
+class Scratch {
+ public:
+  void* get(std::size_t size);
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+struct MatmulWorkspace {
+  Scratch scratch;
+  Scratch padding;
+};
+
+// Products of one size, each by one thread, for kernels that do more with a block than multiply.
+// Immutable.
+class BlockProduct {
+ public:
+  BlockProduct(BlockProduct&&) noexcept;
+  ~BlockProduct();
+  // c[m,n] = a[m,k] * b.
+  void run(const float* a, const float* b, float* c, MatmulWorkspace& workspace) const;
+
+ private:
+  friend class Matmul;
+  struct Run;
+  explicit BlockProduct(std::unique_ptr<const Run> run);
+  std::unique_ptr<const Run> run_;
+};
+
 // Keeps what oneDNN compiled for the sizes it has seen. Thread-safe.
 class Matmul {
  public:
@@ -59,6 +90,9 @@ class Matmul {
                 float* c) const {
     multiply(context, m, a, b, c, [](const MatmulBlock&) {});
   }
+
+  // All sizes are positive.
+  BlockProduct block_product(const MatmulShape& shape) const;
 
  private:
   class Plans;
