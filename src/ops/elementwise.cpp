@@ -81,11 +81,13 @@ struct Operand {
       : dtype(tensor.dtype()),
         data(static_cast<const std::byte*>(tensor.raw_data())),
         size(dtype_size(tensor.dtype())),
+        bytes(tensor.size_bytes()),
         widens(wide_dtype(dtype) != stored(dtype)) {}
 
   DType dtype;
   const std::byte* data;
-  std::size_t size;  // of an element
+  std::size_t size;   // of an element
+  std::size_t bytes;  // of all
   bool widens;
 };
 
@@ -107,7 +109,7 @@ class ResultBlocks {
         data_(static_cast<std::byte*>(result.mutable_raw_data())),
         size_(dtype_size(result.dtype())),
         narrows_((*operands.begin())->widens && result.dtype() == (*operands.begin())->dtype),
-        streams_(!narrows_ && is_streamed(result.size_bytes()) &&
+        streams_(!narrows_ && is_streamed(read_bytes(operands), result.size_bytes()) &&
                  std::ranges::none_of(operands,
                                       [this](const Operand* x) { return x->data == data_; })) {}
 
@@ -132,7 +134,13 @@ class ResultBlocks {
   }
 
  private:
-  static constexpr std::size_t kStreamedBlock = 2048;
+  static std::size_t read_bytes(std::initializer_list<const Operand*> operands) {
+    std::size_t bytes = 0;
+    for (const Operand* operand : operands) bytes += operand->bytes;
+    return bytes;
+  }
+
+  static constexpr std::size_t kStreamedBlock = 1024;
   static_assert(kStreamedBlock <= sizeof(Broadcast::Scratch));
 
   DType dtype_;

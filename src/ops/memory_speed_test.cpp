@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kColumns = 208;  // not a multiple of a block
 constexpr std::int64_t kRows =
-    static_cast<std::int64_t>(kStreamedBytes / sizeof(float)) / kColumns + 37;
+    static_cast<std::int64_t>(kStreamedBytes / (2 * sizeof(float))) / kColumns + 37;
 
 float value_at(std::int64_t i) { return static_cast<float>(i % 7919 - 3959) * 0.00211f; }
 

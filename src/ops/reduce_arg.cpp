@@ -7,6 +7,7 @@
 
 #include "graph/shape_rules.h"
 #include "ops/kernel.h"
+#include "ops/kernels/arg_rows.h"
 #include "ops/kernels/vector.h"
 #include "tensor/dispatch.h"
 
@@ -38,6 +39,7 @@ using Comparable =
     std::conditional_t<std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>, float, T>;
 
 struct Largest {
+  static ArgOfRow fastest() { return fastest_argmax_of_row(); }
   template <class T>
   static T start() {
     return std::numeric_limits<T>::lowest();
@@ -48,6 +50,7 @@ struct Largest {
   }
 };
 struct Smallest {
+  static ArgOfRow fastest() { return fastest_argmin_of_row(); }
   template <class T>
   static T start() {
     return std::numeric_limits<T>::max();
@@ -100,6 +103,10 @@ T best_of_row(const T* x, std::int64_t n) {
 // The same for neighbours in memory: first the best, and then where it is.
 template <class T, class Order>
 std::int64_t best_index_of_row(const T* x, std::int64_t n) {
+  if constexpr (std::is_same_v<T, float>) {
+    static const ArgOfRow fastest = Order::fastest();
+    if (fastest != nullptr) return fastest(x, n);
+  }
   const T winner = best_of_row<T, Order>(x, n);
   if (!Order::beats(winner, Order::template start<T>())) return 0;
   // Blocks without a branch inside, up to the one that holds it.

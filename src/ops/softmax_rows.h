@@ -73,7 +73,7 @@ class NarrowRows {
         row_bytes_(size * static_cast<std::int64_t>(dtype_size(tensor.dtype()))),
         size_(size),
         streams_(dtype_ == dtype_of<W> && source != nullptr && source->raw_data() != data_ &&
-                 is_streamed(tensor.size_bytes())) {
+                 is_streamed(source->size_bytes(), tensor.size_bytes())) {
     if (dtype_ != dtype_of<W> || streams_) buffer_.resize(static_cast<std::size_t>(size));
   }
   NarrowRows(const NarrowRows&) = delete;

@@ -217,7 +217,7 @@ void copy_transposed(KernelContext& context, std::vector<CopyAxis> outer, const 
     const auto starts_line = [](const CopyAxis& axis) { return axis.to % kLine == 0; };
     static const TransposeTiles fastest = fastest_transpose_tiles();
     all.tiles = fastest;
-    all.streams = fastest != nullptr && is_streamed(result_bytes) &&
+    all.streams = fastest != nullptr && is_streamed(result_bytes, result_bytes) &&
                   reinterpret_cast<std::uintptr_t>(to) % 64 == 0 && starts_line(columns) &&
                   std::ranges::all_of(outer, starts_line);
   }

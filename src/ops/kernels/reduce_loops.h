@@ -115,9 +115,9 @@ void reduce_rows(const void* x, std::int64_t count, std::int64_t n, void* acc) {
 }
 
 // acc[j] joins x[row][j], row after row; kRows rows at a time, so that `acc` is loaded and
-// stored less often. Asks for the rows that follow: the processor does not see far enough
-// ahead where a row fills a page.
-template <class R, int kRows>
+// stored less often. With kAsks, asks for the rows that follow: the processor does not see far
+// enough ahead where these rows fill a page.
+template <class R, int kRows, bool kAsks>
 void join_rows(const typename R::In* x, std::int64_t stride, std::int64_t width,
                typename R::Acc* acc) {
   using Acc = typename R::Acc;
@@ -130,7 +130,7 @@ void join_rows(const typename R::In* x, std::int64_t stride, std::int64_t width,
 #pragma GCC unroll 8
       for (int row = 0; row < kRows; ++row) {
         const Acc* from = x + row * stride + j;
-        __builtin_prefetch(from + kRows * stride);
+        if constexpr (kAsks) __builtin_prefetch(from + kRows * stride);
         a = R::join(a, R::load(V::load(from)));
         b = R::join(b, R::load(V::load(from + V::kLanes)));
       }
@@ -152,9 +152,11 @@ void reduce_columns(const void* x, std::int64_t rows, std::int64_t stride, std::
   const auto* in = static_cast<const typename R::In*>(x);
   auto* out = static_cast<typename R::Acc*>(acc);
   std::int64_t row = 0;
-  for (; row + kRows <= rows; row += kRows)
-    join_rows<R, kRows>(in + row * stride, stride, width, out);
-  for (; row < rows; ++row) join_rows<R, 1>(in + row * stride, stride, width, out);
+  constexpr std::int64_t kPage = 4096;
+  const bool asks = kRows * stride * static_cast<std::int64_t>(sizeof *in) > kPage;
+  const auto join = asks ? join_rows<R, kRows, true> : join_rows<R, kRows, false>;
+  for (; row + kRows <= rows; row += kRows) join(in + row * stride, stride, width, out);
+  for (; row < rows; ++row) join_rows<R, 1, false>(in + row * stride, stride, width, out);
 }
 
 template <class R>

@@ -13,14 +13,16 @@
 
 namespace hub {
 
-// From this size on, the start of a result has left the caches before its end is written.
-inline constexpr std::size_t kStreamedBytes = std::size_t{32} << 20;
+// From this size on, the start of a result has left the caches before its end is written; what is
+// read meanwhile counts, too.
+inline constexpr std::size_t kStreamedBytes = std::size_t{64} << 20;
 
-inline bool is_streamed(std::size_t bytes) {
+inline bool is_streamed(std::size_t read_bytes, std::size_t written_bytes) {
 #if defined(__AVX__)
-  return bytes >= kStreamedBytes;
+  return read_bytes + written_bytes >= kStreamedBytes;
 #else
-  (void)bytes;
+  (void)read_bytes;
+  (void)written_bytes;
   return false;
 #endif
 }
