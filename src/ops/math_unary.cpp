@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "graph/shape_rules.h"
-#include "ops/elementwise.h"
+#include "ops/wide_lanes.h"
 
 namespace hub {
 namespace {
@@ -274,7 +274,7 @@ constexpr OpDef kOps[] = {
      .outputs = "y: T",
      .attrs = "T: {bfloat16, half, float, double, complex64, complex128}",
      .shape = unchanged_shape,
-     .kernel = unary_kernel<SqrtOp>},
+     .kernel = vectorised_unary_kernel<SqrtOp>},
     {.name = "Rsqrt",
      .inputs = "x: T",
      .outputs = "y: T",
