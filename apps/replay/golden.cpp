@@ -11,6 +11,7 @@
 #include "replay/golden_description.h"
 #include "replay/golden_session.h"
 #include "replay/golden_value.h"
+#include "replay/scenario.h"
 
 namespace hub::replay {
 namespace {
@@ -121,23 +122,30 @@ Unit unsupported(std::string id, UnitKind kind, const std::string& what) {
           }};
 }
 
-void add_training_units(const Json& golden, const std::string& name, std::vector<Unit>& units) {
-  const Json none = Json::array();
-  const Json& scenarios = golden.contains("scenarios") ? golden.at("scenarios") : none;
-  for (std::size_t i = 0; i < scenarios.size(); ++i) {
-    const std::string id = cat(name, "/scenario", i);
-    units.push_back(unsupported(id, UnitKind::kScenario, "scenarios"));
-    const std::size_t gradients = scenarios[i].value("gradients", none).size();
-    for (std::size_t j = 0; j < gradients; ++j) {
-      units.push_back(
-          unsupported(cat(id, "#gradient", j), UnitKind::kScenarioGradient, "gradients"));
+void add_scenario_units(const Golden& golden, const std::string& name, std::vector<Unit>& units) {
+  static const Json kNone = Json::array();
+  const auto list = [](const Json& json, const char* key) -> const Json& {
+    return json.contains(key) ? json.at(key) : kNone;
+  };
+  int number = 0;
+  for (const Json& scenario : list(golden->json(), "scenarios")) {
+    const std::string id = cat(name, "/scenario", number++);
+    units.push_back({.id = id, .kind = UnitKind::kScenario, .open = [golden, &scenario] {
+                       return open_scenario(golden, scenario);
+                     }});
+    int gradient_number = 0;
+    for (const Json& gradient : list(scenario, "gradients")) {
+      units.push_back({.id = cat(id, "#gradient", gradient_number++),
+                       .kind = UnitKind::kScenarioGradient,
+                       .open = [golden, &scenario, &gradient] {
+                         return open_scenario_gradient(golden, scenario, gradient);
+                       }});
     }
   }
   for (const char* key : {"fine_tuning", "fine_tune"}) {
-    const std::size_t count = golden.contains(key) ? golden.at(key).size() : 0;
-    for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t count = list(golden->json(), key).size();
+    for (std::size_t i = 0; i < count; ++i)
       units.push_back(unsupported(cat(name, "/tuning", i), UnitKind::kTuning, "training steps"));
-    }
   }
 }
 
@@ -168,7 +176,7 @@ std::vector<Unit> golden_units(const std::string& folder, const std::string& nam
                      .kind = UnitKind::kCase,
                      .open = [golden, &golden_case] { return open_case(golden, golden_case); }});
   }
-  add_training_units(golden->json(), name, units);
+  add_scenario_units(golden, name, units);
   if (golden->json().contains("variants") || golden->json().contains("meta_graphs")) {
     units.push_back({.id = cat(name, "/description"),
                      .kind = UnitKind::kDescription,
@@ -176,21 +184,6 @@ std::vector<Unit> golden_units(const std::string& folder, const std::string& nam
                        return [golden](const EngineOptions&) { check_description(*golden); };
                      },
                      .depends_on_mode = false});
-  }
-  return units;
-}
-
-std::vector<Unit> misuse_units(const std::string& path) {
-  std::vector<Unit> units;
-  try {
-    const Json rows = Json::parse(read_file(path)).at("rows");
-    for (const Json& row : rows) {
-      units.push_back(unsupported(cat("misuse/", row.at("id").get<std::string>()),
-                                  UnitKind::kMisuse, "misuse rows"));
-    }
-  } catch (const Json::exception& error) {
-    throw data_loss("A misuse.json is JSON with rows. Details: \"", path, "\": ", error.what(),
-                    ".");
   }
   return units;
 }

@@ -13,9 +13,6 @@ namespace hub::replay {
 // Errors: DATA_LOSS where golden.json is damaged.
 std::vector<Unit> golden_units(const std::string& folder, const std::string& name);
 
-// The units of a misuse.json: misuse/ID.
-std::vector<Unit> misuse_units(const std::string& path);
-
 // A short name for each folder, unique among them: its own, or its parent's where it says only
 // "golden" or a version's number; longer where two would be equal.
 std::vector<std::string> golden_names(const std::vector<std::string>& folders);

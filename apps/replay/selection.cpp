@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "replay/golden.h"
+#include "replay/misuse.h"
 #include "replay/recorded.h"
 
 namespace hub::replay {

@@ -58,7 +58,7 @@ Error errno_error(int error_number, std::string_view doing, std::string_view pat
   }();
   char buffer[128];
   const char* reason = strerror_r(error_number, buffer, sizeof buffer);
-  return Error(code, cat(doing, " ", path, " failed: ", reason), ErrorKind::kIo);
+  return Error(code, cat(doing, " ", path, " failed: ", reason));
 }
 
 namespace internal {

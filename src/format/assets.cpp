@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "base/errors.h"
 
@@ -116,6 +117,86 @@ std::string checked_asset_path(const std::string& folder, const std::string& fil
     throw value_error("Asset filename (", printable(filename), ") points outside assets_dir");
   }
   return path.lexically_normal().string();
+}
+
+namespace {
+
+// Names for files in assets/.
+class AssetNames {
+ public:
+  std::string name_of(const std::string& path) {
+    const auto [found, is_new] = names_.try_emplace(path);
+    if (!is_new) return found->second;
+    const std::string base = fs::path(path).filename().string();
+    std::string name = base;
+    for (int i = 0; !taken_.insert(name).second; ++i) name = cat(base, i);
+    sources_.push_back({name, path});
+    return found->second = name;
+  }
+  std::vector<AssetSource> take() { return std::move(sources_); }
+
+ private:
+  std::map<std::string, std::string> names_;
+  std::set<std::string> taken_;
+  std::vector<AssetSource> sources_;
+};
+
+// The nodes in the collection "asset_filepaths".
+std::set<std::string> asset_nodes(const MetaGraph& meta_graph) {
+  std::set<std::string> nodes;
+  const auto found = meta_graph.collections.find("asset_filepaths");
+  if (found == meta_graph.collections.end()) return nodes;
+  const auto* names = std::get_if<NodeNames>(&found->second.value);
+  if (names == nullptr) {
+    throw value_error("The collection asset_filepaths must hold names of tensors.");
+  }
+  for (const std::string& tensor : names->values) {
+    if (!tensor.ends_with(":0")) {
+      throw value_error("Unexpected asset tensor name. Expected node_name:0. Got \"",
+                        printable(tensor), "\"");
+    }
+    nodes.insert(tensor.substr(0, tensor.size() - 2));
+  }
+  return nodes;
+}
+
+AnyValue packed(const std::string& node, const std::string& filename) {
+  AssetFileDef asset;
+  asset.tensor_info.encoding = DenseEncoding{cat(node, ":0")};
+  asset.filename = filename;
+  return {"type.googleapis.com/tensorflow.AssetFileDef", serialize_asset_file_def(asset)};
+}
+
+void unbind(MetaGraph& meta_graph, AssetNames& names) {
+  const std::set<std::string> wanted = asset_nodes(meta_graph);
+  std::map<std::string, NodeDef*> nodes;
+  for (NodeDef& node : meta_graph.graph.nodes) {
+    if (wanted.contains(node.name)) nodes[node.name] = &node;
+  }
+  AnyValues assets;
+  for (const std::string& name : wanted) {
+    const auto node = nodes.find(name);
+    if (node == nodes.end()) {
+      throw not_found("An asset must be a node of the graph. Details: there is no node \"",
+                      printable(name), "\".");
+    }
+    with_context(
+        [&] {
+          Tensor* constant = asset_constant(*node->second);
+          assets.values.push_back(packed(name, names.name_of(*constant->data<std::string>())));
+          *constant = make_tensor<std::string>(constant->shape(), {"SAVEDMODEL-ASSET"});
+        },
+        [&] { return cat("in node \"", printable(name), "\""); });
+  }
+  if (!assets.values.empty()) meta_graph.collections[kAssetsCollection].value = std::move(assets);
+}
+
+}  // namespace
+
+std::vector<AssetSource> unbind_assets(SavedModel& model) {
+  AssetNames names;
+  for (MetaGraph& meta_graph : model.meta_graphs) unbind(meta_graph, names);
+  return names.take();
 }
 
 void bind_assets(ModuleFiles& files) {

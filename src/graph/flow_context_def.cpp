@@ -52,6 +52,9 @@ class ContextReader {
 std::shared_ptr<FlowContext> context_from_def(GraphState& graph, const CondContext& def,
                                               const std::string& prefix, FlowContext* outer) {
   const ContextReader reader(graph, prefix);
+  // CondContext.__init__ takes a name before it reads its own from the file; a conditional that is
+  // written later has the next one.
+  graph.unique_name("cond_text", true);
   auto context = std::make_shared<CondFlow>(graph, reader.prefixed(def.context_name), outer,
                                             reader.output(def.pred_name),
                                             reader.output(def.pivot_name), def.branch);

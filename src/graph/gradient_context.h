@@ -9,15 +9,9 @@
 
 #include "graph/graph_state.h"
 #include "hub/graph.h"
+#include "hub/indexed_slices.h"
 
 namespace hub {
-
-// A gradient of which only some rows differ from zero; a row may occur more than once.
-struct IndexedSlices {
-  Output values;
-  Output indices;
-  Output dense_shape;
-};
 
 // A gradient; neither where there is none.
 struct GradientValue {

@@ -136,6 +136,15 @@ std::vector<std::string> GraphState::colocation_groups(int node) const {
   return groups;
 }
 
+// What the device scopes make of a node's own device.
+std::string GraphState::scoped_device(std::string device) const {
+  for (auto scope = device_stack.rbegin(); scope != device_stack.rend(); ++scope) {
+    if (!scope->has_value()) break;
+    device = merged_device(device, **scope);
+  }
+  return device;
+}
+
 // Graph._create_op_helper: devices, then colocation, which wins.
 void GraphState::apply_scopes(int node) {
   if (!attr_scope.empty()) {
@@ -144,11 +153,7 @@ void GraphState::apply_scopes(int node) {
       data_.mutable_node(node).attrs.try_emplace(name, value);
   }
   if (device_stack.empty() && colocation_stack.empty()) return;
-  std::string device = data_.node(node).device;
-  for (auto scope = device_stack.rbegin(); scope != device_stack.rend(); ++scope) {
-    if (!scope->has_value()) break;
-    device = merged_device(device, **scope);
-  }
+  std::string device = scoped_device(data_.node(node).device);
   std::vector<std::string> groups;
   bool device_set = false;
   for (auto op = colocation_stack.rbegin(); op != colocation_stack.rend(); ++op) {
@@ -188,7 +193,9 @@ void GraphState::adopt(std::vector<int> added) {
     for (const int node : added) set_context_of(node, flow_context);
   }
   for (const int node : added) {
-    apply_scopes(node);
+    // importer.py, _ProcessNewOps: only device scopes, and only without constraints of its own.
+    if (!device_stack.empty() && !data_.node(node).attrs.contains("_class"))
+      set_device(node, scoped_device(data_.node(node).device));
     std::vector<int> inputs;
     for (const OutputId input : data_.node(node).inputs) inputs.push_back(input.node);
     for (const int control : new_control_inputs(inputs)) add_control_input(node, control);

@@ -120,6 +120,7 @@ class GraphState : public std::enable_shared_from_this<GraphState> {
 
   std::vector<OutputId> converted(std::string_view op_type, const OpDefMessage& schema,
                                   const std::vector<Input>& inputs, AttrMap& attrs);
+  std::string scoped_device(std::string device) const;
   void apply_scopes(int node);
   void adopt(std::vector<int> added);
   std::vector<int> reference_inputs(int node) const;

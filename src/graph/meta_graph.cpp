@@ -149,14 +149,9 @@ class CollectionReader {
   }
 
  private:
-  // Inside of a loop or conditional, another one is a part of it and stands in no collection.
-  bool is_nested(const CollectionItem& item) const {
-    const auto* context = std::get_if<std::shared_ptr<FlowContext>>(&item.value);
-    return context != nullptr && (*context)->outer() != nullptr;
-  }
-
+  // As TensorFlow, also contexts that are parts of one around the import.
   void add(const std::string& key, CollectionItem item) {
-    if (!is_nested(item)) graph_.collections[key].push_back(std::move(item));
+    graph_.collections[key].push_back(std::move(item));
   }
 
   CollectionItem named(const std::string& name) const {

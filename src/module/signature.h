@@ -36,6 +36,12 @@ BoundSignature bind_signature(const std::string& name, const SignatureDef& signa
 // where only that is there.
 std::string default_signature_name(const std::map<std::string, BoundSignature>& signatures);
 
+// Errors: of kind value where it has an input or output of a type that this library cannot have.
+void check_supported(const BoundSignature& signature);
+
+// "['a', 'b']", for messages.
+std::string quoted_list(const std::vector<std::string>& names);
+
 // The tensors to feed: `inputs` checked against the signature, the parts of one input after
 // the other as part_names and the signature order them. Errors, all with the input's name: of kind
 // type for missing or extra inputs, another kind of value, a shape that does not fit; of kind value

@@ -8,16 +8,6 @@
 #include "module/signature.h"
 
 namespace hub {
-namespace {
-
-std::string_view python_name(ValueKind kind) {
-  switch (kind) {
-    case ValueKind::kDense: return "Tensor";
-    case ValueKind::kSparse: return "SparseTensor";
-    case ValueKind::kRagged: return "RaggedTensor";
-  }
-  return "";
-}
 
 std::string quoted_list(const std::vector<std::string>& names) {
   std::string text = "[";
@@ -33,11 +23,22 @@ void check_supported(const BoundSignature& signature) {
       if (value.unsupported_type.empty()) continue;
       throw value_error("Signature '", signature.name, "' expects a ", value.unsupported_type,
                         " for ", direction, " '", name,
-                        "', which is not supported by this version of the library.");
+                        "', which is not supported by this version of tensorflow_hub.");
     }
   };
   check(signature.inputs, "input");
   check(signature.outputs, "output");
+}
+
+namespace {
+
+std::string_view python_name(ValueKind kind) {
+  switch (kind) {
+    case ValueKind::kDense: return "Tensor";
+    case ValueKind::kSparse: return "SparseTensor";
+    case ValueKind::kRagged: return "RaggedTensor";
+  }
+  return "";
 }
 
 // The kind of value that `inputs` hold under `name`, as far as the names of parts say.

@@ -28,7 +28,7 @@ Tensor& KernelContext::output_in_place(int from, int i, const Shape& shape) {
   return result;
 }
 
-const std::shared_ptr<Variable>& KernelContext::ref_input(int i) const {
+const std::shared_ptr<VariableResource>& KernelContext::ref_input(int i) const {
   const auto index = static_cast<std::size_t>(i);
   if (index >= frame_.ref_inputs.size() || frame_.ref_inputs[index] == nullptr) {
     throw invalid_argument(frame_.node->op_name, ": input ", i,
@@ -37,7 +37,7 @@ const std::shared_ptr<Variable>& KernelContext::ref_input(int i) const {
   return frame_.ref_inputs[index];
 }
 
-void KernelContext::set_ref_output(int i, std::shared_ptr<Variable> variable) {
+void KernelContext::set_ref_output(int i, std::shared_ptr<VariableResource> variable) {
   HUB_ASSERT(static_cast<std::size_t>(i) < frame_.ref_outputs.size());
   frame_.ref_outputs[static_cast<std::size_t>(i)] = std::move(variable);
 }

@@ -163,8 +163,8 @@ class KernelContext {
     std::span<Tensor* const> inputs;  // never null; a dead or missing tensor is invalid
     std::span<Tensor> outputs;        // invalid until set
     std::span<const bool> last_uses;  // whether nobody reads the input after this node
-    std::span<const std::shared_ptr<Variable>> ref_inputs = {};  // empty: there are none
-    std::span<std::shared_ptr<Variable>> ref_outputs = {};
+    std::span<const std::shared_ptr<VariableResource>> ref_inputs = {};  // empty: there are none
+    std::span<std::shared_ptr<VariableResource>> ref_outputs = {};
   };
   explicit KernelContext(const Frame& frame) : frame_(frame) {}
 
@@ -205,8 +205,8 @@ class KernelContext {
   }
 
   // The reference variable behind input `i`. Errors: INVALID_ARGUMENT where it is none.
-  const std::shared_ptr<Variable>& ref_input(int i) const;
-  void set_ref_output(int i, std::shared_ptr<Variable> variable);
+  const std::shared_ptr<VariableResource>& ref_input(int i) const;
+  void set_ref_output(int i, std::shared_ptr<VariableResource> variable);
 
   // The resource that the handle in input `i` names. Errors: INVALID_ARGUMENT for a
   // resource of another type or an empty handle.

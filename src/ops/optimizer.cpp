@@ -43,14 +43,15 @@ UpdatedVariables::UpdatedVariables(const KernelContext& context, const std::vect
                                    DType dtype)
     : is_ref_(context.input(inputs[0]).dtype() != DType::kResource) {
   for (const int input : inputs) {
-    variables_.push_back(is_ref_ ? context.ref_input(input) : context.resource<Variable>(input));
+    variables_.push_back(is_ref_ ? context.ref_input(input)
+                                 : context.resource<VariableResource>(input));
   }
   // In one order everywhere, so that two ops do not wait for each other.
-  std::vector<Variable*> ordered;
+  std::vector<VariableResource*> ordered;
   for (const auto& variable : variables_) ordered.push_back(variable.get());
   std::sort(ordered.begin(), ordered.end());
   ordered.erase(std::unique(ordered.begin(), ordered.end()), ordered.end());
-  for (Variable* variable : ordered) locks_.emplace_back(variable->mutex);
+  for (VariableResource* variable : ordered) locks_.emplace_back(variable->mutex);
 
   for (const auto& variable : variables_) {
     check_can_update(context, *variable, is_ref_, dtype);

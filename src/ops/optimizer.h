@@ -78,7 +78,7 @@ class UpdatedVariables {
   const void* data(std::size_t i) const { return variables_[i]->value.raw_data(); }
 
  private:
-  std::vector<std::shared_ptr<Variable>> variables_;
+  std::vector<std::shared_ptr<VariableResource>> variables_;
   std::vector<std::unique_lock<std::mutex>> locks_;
   std::vector<Tensor> rewritten_;  // invalid: in place
   bool is_ref_;

@@ -20,9 +20,9 @@ namespace hub {
 // or writes holds `mutex`; a reader copies the Tensor, which shares the buffer: a writer
 // that finds the buffer shared makes a new one, so that what was read does not change.
 // Only reference variables (VariableV2) are written in place all the same (`write_in_place`).
-class Variable final : public Resource {
+class VariableResource final : public Resource {
  public:
-  Variable(std::string variable_name, DType variable_dtype, PartialShape declared_shape)
+  VariableResource(std::string variable_name, DType variable_dtype, PartialShape declared_shape)
       : name(std::move(variable_name)), dtype(variable_dtype), shape(std::move(declared_shape)) {}
 
   // A snapshot; invalid where there is no value.

@@ -11,7 +11,7 @@
 
 namespace hub {
 
-std::shared_ptr<Variable> variable_of_node(const Node& node, ResourceManager& resources) {
+std::shared_ptr<VariableResource> variable_of_node(const Node& node, ResourceManager& resources) {
   const bool is_handle = node.op_name == "VarHandleOp";
   if (!is_handle && node.op_name != "VariableV2" && node.op_name != "Variable") return nullptr;
   const auto& container = attr_value<std::string>(node.attrs, node.name, "container");
@@ -20,9 +20,10 @@ std::shared_ptr<Variable> variable_of_node(const Node& node, ResourceManager& re
   if (name.empty() && !is_handle) name = node.name;
   // Both kinds may have one name and are two variables.
   const std::string key = cat(is_handle ? "variable " : "reference variable ", name);
-  return resources.find_or_create<Variable>(container, key, [&] {
-    return std::make_shared<Variable>(name, attr_value<DType>(node.attrs, node.name, "dtype"),
-                                      attr_value<PartialShape>(node.attrs, node.name, "shape"));
+  return resources.find_or_create<VariableResource>(container, key, [&] {
+    return std::make_shared<VariableResource>(
+        name, attr_value<DType>(node.attrs, node.name, "dtype"),
+        attr_value<PartialShape>(node.attrs, node.name, "shape"));
   });
 }
 
@@ -53,7 +54,7 @@ class VariableKernel final : public Kernel {
   void compute(KernelContext& context) const override { context.set_ref_output(0, variable_); }
 
  private:
-  std::shared_ptr<Variable> variable_;
+  std::shared_ptr<VariableResource> variable_;
 };
 
 class AssignKernel final : public Kernel {
@@ -73,7 +74,7 @@ class AssignKernel final : public Kernel {
   }
 
  private:
-  static void check_shape(const Variable& variable, const Tensor& value) {
+  static void check_shape(const VariableResource& variable, const Tensor& value) {
     const PartialShape shape =
         variable.value.is_valid() ? PartialShape(variable.value.shape()) : variable.shape;
     if (!shape.is_compatible_with(value.shape())) {
@@ -84,7 +85,7 @@ class AssignKernel final : public Kernel {
 
   // Into the memory that there is, where it has the right size: whoever shares it sees the new
   // value. The value's own memory is never kept, since others may hold it.
-  static void assign(Variable& variable, const Tensor& value) {
+  static void assign(VariableResource& variable, const Tensor& value) {
     Tensor& old = variable.value;
     if (old.is_valid() && old.num_elements() == value.num_elements() && old.buffer()->writable()) {
       variable.prepare_write(/*in_place=*/true);

@@ -92,10 +92,10 @@ class TemporaryVariableKernel final : public Kernel {
 
   void compute(KernelContext& context) const override {
     bool is_new = false;
-    const auto variable = context.step().step_resources.find_or_create<Variable>(
+    const auto variable = context.step().step_resources.find_or_create<VariableResource>(
         std::string(kTemporaries), name_, [&] {
           is_new = true;
-          return std::make_shared<Variable>(name_, dtype_, shape_);
+          return std::make_shared<VariableResource>(name_, dtype_, shape_);
         });
     if (!is_new) {
       throw already_exists("TemporaryVariable: a step has one variable of a name. Details: \"",

@@ -110,7 +110,7 @@ class VarHandleKernel final : public Kernel {
 };
 
 void compute_read(KernelContext& context) {
-  const auto variable = context.resource<Variable>(0);
+  const auto variable = context.resource<VariableResource>(0);
   Tensor value = variable->read();
   if (!value.is_valid()) {
     throw failed_precondition(
@@ -131,7 +131,7 @@ class AssignVariableKernel final : public Kernel {
       : validate_shape_(init.attr<bool>("validate_shape")) {}
 
   void compute(KernelContext& context) const override {
-    const auto variable = context.resource<Variable>(0);
+    const auto variable = context.resource<VariableResource>(0);
     const Tensor& value = context.input(1);
     const std::lock_guard lock(variable->mutex);
     const Tensor& old = variable->value;
@@ -178,14 +178,14 @@ void compute_assign_update(KernelContext& context) {
 
 void compute_is_initialized(KernelContext& context) {
   const auto& handle = context.input(0).scalar<ResourceHandle>();
-  const auto variable = std::dynamic_pointer_cast<Variable>(handle.resource);
+  const auto variable = std::dynamic_pointer_cast<VariableResource>(handle.resource);
   *context.output(0, Shape{}).mutable_data<bool>() =
       variable != nullptr && variable->read().is_valid();
 }
 
 // The value for ops that say NOT_FOUND where there is none.
 Tensor existing_value(KernelContext& context) {
-  const auto variable = context.resource<Variable>(0);
+  const auto variable = context.resource<VariableResource>(0);
   Tensor value = variable->read();
   if (!value.is_valid()) {
     throw not_found(context.node().op_name,
@@ -225,7 +225,7 @@ class DestroyResourceKernel final : public Kernel {
 
  private:
   static bool destroy(KernelContext& context, const ResourceHandle& handle) {
-    if (const auto variable = std::dynamic_pointer_cast<Variable>(handle.resource)) {
+    if (const auto variable = std::dynamic_pointer_cast<VariableResource>(handle.resource)) {
       const std::lock_guard lock(variable->mutex);
       const bool existed = variable->value.is_valid();
       variable->value = {};

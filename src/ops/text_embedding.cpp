@@ -113,7 +113,7 @@ class RowParts {
     const ArgRange range = input_range(context.node(), "params");
     for (int i = range.begin; i < range.begin + range.count; ++i) {
       Tensor part = context.input(i);
-      if (part.dtype() == DType::kResource) part = value_of(*context.resource<Variable>(i));
+      if (part.dtype() == DType::kResource) part = value_of(*context.resource<VariableResource>(i));
       if (part.dtype() != kFloat || part.rank() != 2 || part.dim(1) != about.width) {
         throw invalid_argument("Gather: the embedding must be float32 [rows,", about.width,
                                "]. Details: it is ", part.dtype(), " ", part.shape(), ".");
@@ -147,7 +147,7 @@ class RowParts {
   }
 
  private:
-  static Tensor value_of(const Variable& variable) {
+  static Tensor value_of(const VariableResource& variable) {
     Tensor value = variable.read();
     if (!value.is_valid()) {
       throw not_found(

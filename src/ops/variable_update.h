@@ -12,8 +12,8 @@ namespace hub {
 // Whether a variable, whose lock the caller holds, has a value of this dtype. Errors: NOT_FOUND for
 // a resource without a value, FAILED_PRECONDITION for such a reference, INVALID_ARGUMENT for
 // another dtype.
-inline void check_can_update(const KernelContext& context, const Variable& variable, bool is_ref,
-                             DType dtype) {
+inline void check_can_update(const KernelContext& context, const VariableResource& variable,
+                             bool is_ref, DType dtype) {
   const std::string_view op = context.node().op_name;
   if (!variable.value.is_valid()) {
     if (is_ref) {
@@ -35,7 +35,7 @@ class VariableUpdate {
   // Errors: as check_can_update.
   VariableUpdate(KernelContext& context, int input, DType dtype)
       : is_ref_(context.input(input).dtype() != DType::kResource),
-        variable_(is_ref_ ? context.ref_input(input) : context.resource<Variable>(input)),
+        variable_(is_ref_ ? context.ref_input(input) : context.resource<VariableResource>(input)),
         lock_(variable_->mutex) {
     check_can_update(context, *variable_, is_ref_, dtype);
   }
@@ -54,11 +54,11 @@ class VariableUpdate {
   // Whether `writable` would have to copy.
   bool is_shared() const { return !variable_->value.is_exclusive() && !is_ref_; }
   bool is_ref() const { return is_ref_; }
-  const std::shared_ptr<Variable>& variable() const { return variable_; }
+  const std::shared_ptr<VariableResource>& variable() const { return variable_; }
 
  private:
   bool is_ref_;
-  std::shared_ptr<Variable> variable_;
+  std::shared_ptr<VariableResource> variable_;
   std::unique_lock<std::mutex> lock_;
 };
 

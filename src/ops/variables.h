@@ -11,6 +11,6 @@ namespace hub {
 
 // The variable that this node (VarHandleOp, VariableV2, Variable) makes or finds: one object
 // for all nodes of a session that name it. nullptr for a node of another op.
-std::shared_ptr<Variable> variable_of_node(const Node& node, ResourceManager& resources);
+std::shared_ptr<VariableResource> variable_of_node(const Node& node, ResourceManager& resources);
 
 }  // namespace hub

@@ -18,7 +18,7 @@ namespace {
 // A value on an edge.
 struct Token {
   Tensor tensor;
-  std::shared_ptr<Variable> ref;
+  std::shared_ptr<VariableResource> ref;
   bool alive = false;
 };
 
@@ -542,7 +542,7 @@ class FramesExecutor {
   std::vector<std::vector<std::size_t>> fetched_;  // by node: which fetches it makes
   std::span<Tensor> fetches_;
   std::vector<bool> fetch_done_;
-  std::vector<std::pair<std::size_t, std::shared_ptr<Variable>>> fetch_refs_;
+  std::vector<std::pair<std::size_t, std::shared_ptr<VariableResource>>> fetch_refs_;
   Frame root_;
   std::deque<Ready> ready_;
   std::vector<std::unique_ptr<Iteration>> free_iterations_;
@@ -551,10 +551,10 @@ class FramesExecutor {
   std::vector<Token> outputs_;
   std::vector<Tensor> inputs_;
   std::vector<Tensor*> pointers_;
-  std::vector<std::shared_ptr<Variable>> refs_;
+  std::vector<std::shared_ptr<VariableResource>> refs_;
   std::vector<char> last_uses_;
   std::vector<Tensor> results_;
-  std::vector<std::shared_ptr<Variable>> result_refs_;
+  std::vector<std::shared_ptr<VariableResource>> result_refs_;
 };
 
 void run_frames(const Plan& plan, Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches,

@@ -32,7 +32,7 @@ void compute_node(const PlanNode& plan_node, KernelContext& context) {
   }
 }
 
-Tensor read_reference(const Variable& variable, const PlanNode& reader) {
+Tensor read_reference(const VariableResource& variable, const PlanNode& reader) {
   Tensor value = variable.read();
   const bool needs_value =
       reader.node->op == nullptr || !reader.node->op->def().allows_uninitialized_input;
@@ -119,7 +119,7 @@ void Plan::run(Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches,
   for (const int slot : feed_slots_) {
     if (slot >= 0) values->slots[static_cast<std::size_t>(slot)] = Tensor();
   }
-  for (std::shared_ptr<Variable>& ref : values->refs) ref.reset();
+  for (std::shared_ptr<VariableResource>& ref : values->refs) ref.reset();
   give_back(std::move(values));
   if (has_refs_) detach_fetches(fetches);
 }
@@ -132,7 +132,7 @@ void detach_fetches(std::span<Tensor> fetches) {
 
 void Plan::run_straight(Step& step, StepValues& values, Profile* profile) const {
   const bool watched = step.cancelled != nullptr || step.deadline.has_value();
-  std::vector<std::shared_ptr<Variable>> ref_inputs;
+  std::vector<std::shared_ptr<VariableResource>> ref_inputs;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const PlanNode& node = nodes_[i];
     if (watched) step.check_cancelled();

@@ -126,8 +126,8 @@ class Plan {
 
 struct StepValues {
   std::vector<Tensor> slots;
-  std::vector<std::shared_ptr<Variable>> refs;  // by slot, empty without references
-  std::vector<std::vector<Tensor*>> inputs;     // by node: pointers into `slots`
+  std::vector<std::shared_ptr<VariableResource>> refs;  // by slot, empty without references
+  std::vector<std::vector<Tensor*>> inputs;             // by node: pointers into `slots`
 };
 
 // Runs a plan with v1 control flow: frames, iterations, dead tensors.
@@ -142,6 +142,6 @@ void detach_fetches(std::span<Tensor> fetches);
 void compute_node(const PlanNode& plan_node, KernelContext& context);
 // The current value of a reference. Errors: FAILED_PRECONDITION where it has none and the op needs
 // one.
-Tensor read_reference(const Variable& variable, const PlanNode& reader);
+Tensor read_reference(const VariableResource& variable, const PlanNode& reader);
 
 }  // namespace hub

@@ -178,9 +178,9 @@ PreparedRun Engine::prepare(std::span<const OutputId> feeds, std::span<const Out
 }
 
 // Making the node's kernel finds or makes its variable.
-static std::shared_ptr<Variable> variable_of(const GraphData& graph, int index,
-                                             ResourceManager& resources,
-                                             FunctionRuntime& functions) {
+static std::shared_ptr<VariableResource> variable_of(const GraphData& graph, int index,
+                                                     ResourceManager& resources,
+                                                     FunctionRuntime& functions) {
   PlanRequest request;
   request.fetches.push_back({index, 0});
   request.passes = false;
@@ -189,10 +189,10 @@ static std::shared_ptr<Variable> variable_of(const GraphData& graph, int index,
   Step step;
   step.buffers = &buffers;
   step.resources = &resources;
-  std::shared_ptr<Variable> variable;
+  std::shared_ptr<VariableResource> variable;
   const PlanNode& node = plan.nodes().back();
   std::vector<Tensor> outputs(1);
-  std::vector<std::shared_ptr<Variable>> refs(1);
+  std::vector<std::shared_ptr<VariableResource>> refs(1);
   KernelContext::Frame frame;
   frame.node = node.node;
   frame.step = &step;
@@ -202,7 +202,8 @@ static std::shared_ptr<Variable> variable_of(const GraphData& graph, int index,
   compute_node(node, context);
   if (refs[0] != nullptr) return refs[0];
   if (outputs[0].dtype() == DType::kResource) {
-    return std::dynamic_pointer_cast<Variable>(outputs[0].scalar<ResourceHandle>().resource);
+    return std::dynamic_pointer_cast<VariableResource>(
+        outputs[0].scalar<ResourceHandle>().resource);
   }
   return nullptr;
 }

@@ -196,7 +196,7 @@ TEST(MetaGraphTest, LoopsAreImportedIntoLoopsAndBranches) {
       },
       {0, chosen});
   EXPECT_EQ(graph.state().collections.at("cond_context").size(), 2u);
-  EXPECT_EQ(graph.state().collections.at("while_context").size(), 1u);
+  EXPECT_EQ(graph.state().collections.at("while_context").size(), 3u);
   for (const bool frames : {false, true}) {
     Session session(graph, {.frames_executor = frames});
     for (const bool yes : {false, true}) {
