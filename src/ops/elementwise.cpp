@@ -254,6 +254,10 @@ void run_unary(KernelContext& context, const Tensor& x, Tensor& result,
     const auto at = [&](std::int64_t i) {
       return operand.data + static_cast<std::size_t>(i) * operand.size;
     };
+    if (blocks.streams() && x.dtype() == kFloat && loops.f32_streaming != nullptr) {
+      loops.f32_streaming(at(begin), blocks.place(begin), end - begin);
+      return blocks.finish();
+    }
     if (!operand.widens) {
       return in_streamed_blocks(
           blocks, begin, end,

@@ -51,6 +51,9 @@ template <class Loop>
 struct Loops {
   Loop f32 = nullptr, f64 = nullptr, i32 = nullptr, i64 = nullptr, u64 = nullptr, c64 = nullptr,
        c128 = nullptr;
+  // Of floats, past the caches (ops/kernels/streaming.h); nullptr where results are copied there
+  // block by block.
+  Loop f32_streaming = nullptr;
 
   template <class T>
   constexpr void set(Loop loop) {

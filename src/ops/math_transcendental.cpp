@@ -18,7 +18,7 @@ using ComplexOf = std::complex<R>;
 struct ExpOp {
   using Types = WideFields;
   static constexpr double kCost = 0.5;
-  static UnaryLoop fastest() { return float_loops().exp; }
+  static FloatLoop fastest() { return float_loops().exp; }
   static float apply(float x) { return vector_math::exp(x); }
   template <class T>
   static T apply(T x) {
@@ -42,7 +42,7 @@ struct Expm1Op {
 struct LogOp {
   using Types = WideFields;
   static constexpr double kCost = 0.6;
-  static UnaryLoop fastest() { return float_loops().log; }
+  static FloatLoop fastest() { return float_loops().log; }
   static float apply(float x) { return vector_math::log(x); }
   template <class T>
   static T apply(T x) {
@@ -66,7 +66,7 @@ struct Log1pOp {
 struct TanhOp {
   using Types = WideFields;
   static constexpr double kCost = 0.8;
-  static UnaryLoop fastest() { return float_loops().tanh; }
+  static FloatLoop fastest() { return float_loops().tanh; }
   static float apply(float x) { return vector_math::tanh(x); }
   template <class T>
   static T apply(T x) {
@@ -77,7 +77,7 @@ struct TanhOp {
 struct SigmoidOp {
   using Types = WideFields;
   static constexpr double kCost = 0.6;
-  static UnaryLoop fastest() { return float_loops().sigmoid; }
+  static FloatLoop fastest() { return float_loops().sigmoid; }
   static float apply(float x) { return vector_math::sigmoid(x); }
   template <class T>
   static T apply(T x) {
@@ -88,7 +88,7 @@ struct SigmoidOp {
 struct ErfOp {
   using Types = WideFloats;
   static constexpr double kCost = 0.5;
-  static UnaryLoop fastest() { return float_loops().erf; }
+  static FloatLoop fastest() { return float_loops().erf; }
   static float apply(float x) { return vector_math::erf(x); }
   static double apply(double x) { return std::erf(x); }
 };

@@ -70,6 +70,7 @@ struct SquareOp {
 struct SqrtOp {
   using Types = WideFields;
   static constexpr double kCost = 0.6;
+  static FloatLoop fastest() { return float_loops().sqrt; }
   template <class T>
   static T apply(T x) {
     return std::sqrt(x);

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "ops/elementwise.h"
+#include "ops/kernels/float_functions.h"
 #include "ops/lanes.h"
 
 // Clang has no attribute for the width of vectors.
@@ -35,7 +36,7 @@ HUB_WIDE_LANES void wide_loop(const void* x, void* result, std::int64_t count) {
 #endif
 
 // As unary_loops, with the fastest loop for float that this CPU has: the op's own
-// (`static UnaryLoop fastest()`, null where there is none), or the wide one.
+// (`static FloatLoop fastest()`, of nulls where there is none), or the wide one.
 template <class Op>
 const Loops<UnaryLoop>& widest_unary_loops() {
   static const Loops<UnaryLoop> loops = [] {
@@ -44,7 +45,9 @@ const Loops<UnaryLoop>& widest_unary_loops() {
     if (cpu_has_wide_lanes()) result.f32 = wide_loop<Op>;
 #endif
     if constexpr (requires { Op::fastest(); }) {
-      if (const UnaryLoop fastest = Op::fastest()) result.f32 = fastest;
+      const FloatLoop fastest = Op::fastest();
+      if (fastest.plain != nullptr) result.f32 = fastest.plain;
+      result.f32_streaming = fastest.streaming;
     }
     return result;
   }();

@@ -7,9 +7,13 @@
 namespace hub {
 
 // Null where nothing is faster than the plain loops. An element's result does not depend on
-// its place.
+// its place, nor on the loop.
+struct FloatLoop {
+  UnaryLoop plain = nullptr;
+  UnaryLoop streaming = nullptr;  // past the caches
+};
 struct FloatLoops {
-  UnaryLoop exp = nullptr, log = nullptr, tanh = nullptr, erf = nullptr, sigmoid = nullptr;
+  FloatLoop exp, log, tanh, erf, sigmoid, sqrt;
 };
 
 const FloatLoops& float_loops();
