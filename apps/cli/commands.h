@@ -35,6 +35,8 @@ CommandEntry add_show(CLI::App& program);
 CommandEntry add_run(CLI::App& program);
 CommandEntry add_bench(CLI::App& program);
 CommandEntry add_verify(CLI::App& program);
+CommandEntry add_resolve(CLI::App& program);
+CommandEntry add_cache(CLI::App& program);
 
 // What the user asked for makes no sense: exit status 2.
 class UsageError : public std::runtime_error {

@@ -94,7 +94,9 @@ std::string resolve_handle(const HandleOptions& options) {
   };
   const CatchInterrupt guard;
   try {
-    return resolve(options.handle, resolve_options);
+    std::string path = resolve(options.handle, resolve_options);
+    if (interrupted != 0) throw cancelled("Interrupted.");
+    return path;
   } catch (const Error& error) {
     line.end();
     if (error.code() == ErrorCode::kCancelled) throw;

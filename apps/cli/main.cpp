@@ -38,11 +38,11 @@ int run(int argc, char** argv) {
   program.require_subcommand(1);
   program.footer(
       "tf1hub COMMAND --help shows a command's options and examples.\n"
-      "Exit status: 0 done; 1 failed; 2 wrong usage; 3 not found or not downloaded; 4 an op or "
-      "feature is not\n"
-      "supported; 5 verification failed.");
-  const std::vector<CommandEntry> commands = {add_show(program), add_run(program),
-                                              add_bench(program), add_verify(program)};
+      "Exit status: 0 done; 1 failed; 2 wrong usage; 3 not found or not downloaded; 4 an op or\n"
+      "feature is not supported; 5 verification failed.");
+  const std::vector<CommandEntry> commands = {add_show(program),    add_run(program),
+                                              add_bench(program),   add_verify(program),
+                                              add_resolve(program), add_cache(program)};
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -69,12 +69,6 @@ std::chrono::nanoseconds since_beat(const SignOfLife& sign) {
          std::chrono::nanoseconds(sign.beat_ns);
 }
 
-bool is_gone_process(const std::string& contents) {
-  const auto owner = parse_lock_contents(contents);
-  if (!owner || owner->host != host_name() || owner->pid <= 0) return false;
-  return ::kill(static_cast<pid_t>(owner->pid), 0) != 0 && errno == ESRCH;
-}
-
 // Takes a dead lock away, and what its holder had got so far.
 void remove_dead_lock(const std::string& lock, const SignOfLife& seen,
                       const AtomicDownloadOptions& options) {
@@ -212,6 +206,12 @@ void download_locked(const std::string& handle, const DownloadFunction& download
 }
 
 }  // namespace
+
+bool is_gone_process(const std::string& contents) {
+  const auto owner = parse_lock_contents(contents);
+  if (!owner || owner->host != host_name() || owner->pid <= 0) return false;
+  return ::kill(static_cast<pid_t>(owner->pid), 0) != 0 && errno == ESRCH;
+}
 
 Heartbeat::Heartbeat(std::string lock, std::chrono::milliseconds interval)
     : lock_(std::move(lock)), interval_(interval), last_(Clock::now()) {}

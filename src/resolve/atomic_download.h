@@ -53,6 +53,9 @@ std::string atomic_download(const std::string& handle, const DownloadFunction& d
                             const std::string& module_dir,
                             const AtomicDownloadOptions& options = {});
 
+// Whether a lock's contents name a process of this machine that is no more.
+bool is_gone_process(const std::string& lock_contents);
+
 // Returns when the lock is gone: its holder removed it, or shows no life and the lock was taken
 // away, with what the holder had got so far.
 void wait_for_lock(const std::string& lock, const AtomicDownloadOptions& options);
