@@ -34,11 +34,10 @@ std::int64_t now_seconds() {
       .count();
 }
 
-// The later of reading and writing; 0 where there is no such file.
+// 0 where there is no such file.
 std::int64_t last_touch(const std::string& path) {
   struct stat status = {};
-  if (::stat(path.c_str(), &status) != 0) return 0;
-  return std::max<std::int64_t>(status.st_atim.tv_sec, status.st_mtim.tv_sec);
+  return ::stat(path.c_str(), &status) == 0 ? status.st_mtim.tv_sec : 0;
 }
 
 CacheEntry read_entry(const std::string& cache_dir, const std::string& key) {
@@ -46,8 +45,8 @@ CacheEntry read_entry(const std::string& cache_dir, const std::string& key) {
   entry.key = key;
   entry.path = cat(cache_dir, "/", key);
   const std::string descriptor = descriptor_filename(entry.path);
-  // Who resolves a module reads its descriptor: before this function does.
-  entry.last_use_seconds = std::max(last_touch(descriptor), last_touch(entry.path));
+  // Who resolves a module touches its descriptor (mark_used).
+  entry.last_use_seconds = last_touch(path_exists(descriptor) ? descriptor : entry.path);
   try {
     entry.descriptor = parse_descriptor(read_file(descriptor));
   } catch (const Error&) {

@@ -41,7 +41,6 @@ class Cache : public ::testing::Test {
     const timespec time = {::time(nullptr) - days_ago * 86400, 0};
     const timespec both[2] = {time, time};
     ::utimensat(AT_FDCWD, descriptor_filename(path).c_str(), both, 0);
-    ::utimensat(AT_FDCWD, path.c_str(), both, 0);
   }
 
   TempDirectory temp_;
@@ -91,6 +90,10 @@ TEST_F(Cache, PruningTakesDamagedOldAndTooLargeOnes) {
   const std::string damaged = add("damaged", "1234");
   std::filesystem::remove(damaged + "/saved_model.pb");
   write_file_atomically(damaged + "/x", "");
+  const std::string old = cache_entry_path(cache_, "old");
+  mark_used(old);
+  EXPECT_THAT(entries_to_prune(list_cache(cache_), {.unused_days = 30}), SizeIs(1));
+  set_last_use(old, 100);
   const auto pruned = [&](const PruneOptions& options) {
     std::vector<std::string> all;
     for (const CacheEntry& entry : entries_to_prune(list_cache(cache_), options)) {

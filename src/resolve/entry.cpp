@@ -1,9 +1,11 @@
 #include "resolve/entry.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <charconv>
+#include <ctime>
 
 #include "base/errors.h"
 #include "resolve/digest.h"
@@ -277,6 +279,15 @@ EntryCheck check_entry(const std::string& module_dir) {
   }
   if (descriptor.manifest) return check_manifest(module_dir, *descriptor.manifest);
   return check_without_manifest(module_dir);
+}
+
+void mark_used(const std::string& module_dir) {
+  constexpr std::time_t kDay = 86400;
+  const std::string descriptor = descriptor_filename(module_dir);
+  struct stat status = {};
+  if (::stat(descriptor.c_str(), &status) != 0) return;
+  if (std::time(nullptr) - status.st_mtim.tv_sec < kDay) return;
+  ::utimensat(AT_FDCWD, descriptor.c_str(), nullptr, 0);  // a read-only cache stays as it is
 }
 
 Manifest make_manifest(const std::string& directory) {

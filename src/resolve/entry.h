@@ -71,6 +71,9 @@ struct EntryCheck {
 // whether something is there and no model's folder is without its graph.
 EntryCheck check_entry(const std::string& module_dir);
 
+// Notes, once a day and where it may, that the module was used.
+void mark_used(const std::string& module_dir);
+
 // Paths, sizes and hashes of what is below a folder.
 Manifest make_manifest(const std::string& directory);
 

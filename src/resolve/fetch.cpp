@@ -99,7 +99,10 @@ std::optional<std::string> find_cached(std::string_view handle, const ResolveOpt
   };
   for (const std::string& spelling : spellings_of(handle, options)) {
     std::string path = cache_entry_path(options.cache_dir, spelling);
-    if (!options.cache_dir.empty() && whole(path)) return path;
+    if (!options.cache_dir.empty() && whole(path)) {
+      mark_used(path);
+      return path;
+    }
     const auto model = parse_kaggle(spelling);
     const std::string kagglehub = kagglehub_cache();
     if (!model || model->version.empty() || kagglehub.empty()) continue;
@@ -173,7 +176,10 @@ std::string fetch_into_cache(const std::string& handle, const ResolveOptions& op
   }
   const std::string module_dir = cache_entry_path(options.cache_dir, handle);
   const EntryCheck check = check_entry(module_dir);
-  if (check.state == EntryState::kComplete) return module_dir;
+  if (check.state == EntryState::kComplete) {
+    mark_used(module_dir);
+    return module_dir;
+  }
   if (options.offline && !is_local) {
     Error error = offline_error(handle);
     if (check.state == EntryState::kDamaged) {

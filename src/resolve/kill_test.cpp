@@ -20,7 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kFiles = 8;
+constexpr int kFiles = 4;
 constexpr std::size_t kFileSize = 30000;
 
 std::string archive() {
@@ -102,7 +102,7 @@ class Killed : public ::testing::Test {
 
 TEST_F(Killed, TheModuleIsCompleteOrAbsent) {
   const ServerProcess server;
-  constexpr int kTimes = 300;
+  constexpr int kTimes = 250;
   std::mt19937 random(7);
   std::chrono::microseconds longest = 20ms;  // after which a download is killed
   int complete = 0;
