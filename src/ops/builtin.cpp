@@ -84,6 +84,7 @@ OpFamily nn_fused_conv_ops();
 OpFamily nn_fused_gelu_ops();
 OpFamily nn_fused_layer_norm_ops();
 OpFamily nn_fused_matmul_ops();
+OpFamily nn_array_matmul_ops();
 OpFamily nn_avg_pool_ops();
 OpFamily nn_batch_norm_ops();
 OpFamily nn_bias_ops();
@@ -251,6 +252,7 @@ const OpRegistry& builtin_ops() {
         nn_fused_gelu_ops(),
         nn_fused_layer_norm_ops(),
         nn_fused_matmul_ops(),
+        nn_array_matmul_ops(),
         nn_avg_pool_ops(),
         nn_batch_norm_ops(),
         nn_bias_ops(),

@@ -42,8 +42,9 @@ struct Sizes {
 };
 
 TEST(MatMulTest, ARowHasTheSameBitsInAnyBatchAndWithAnyThreads) {
-  for (const auto& [k, n] : {Sizes{64, 64}, Sizes{65, 64}, Sizes{768, 300}, Sizes{300, 1001},
-                             Sizes{2048, 10}, Sizes{33, 257}}) {
+  for (const auto& [k, n] :
+       {Sizes{64, 64}, Sizes{65, 64}, Sizes{768, 300}, Sizes{300, 1001}, Sizes{2048, 10},
+        Sizes{33, 257}, Sizes{1000, 1001}, Sizes{1500, 256}, Sizes{900, 350}}) {
     const Tensor a = noise({150, k});
     const Tensor b = noise({k, n});
     const Tensor all = product(a, b, {.threads = 2});

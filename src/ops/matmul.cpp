@@ -31,13 +31,16 @@ std::shared_ptr<const dnn::PackedMatrix> PackedRight::get(KernelContext& ctx,
                                                           const dnn::Matmul& matmul,
                                                           const Tensor& b,
                                                           const dnn::MatmulShape& shape) const {
+  const bool few_rows = matmul.packs_for_few_rows(shape);
   const std::lock_guard lock(mutex_);
-  if (packed_ == nullptr || source_.raw_data() != b.raw_data() || source_.shape() != b.shape()) {
+  if (source_.raw_data() != b.raw_data() || source_.shape() != b.shape()) {
     b.buffer()->pin();
-    packed_ = matmul.pack(ctx, b.data<float>(), shape);
+    for_few_rows_ = for_many_rows_ = nullptr;
     source_ = b;
   }
-  return packed_;
+  auto& packed = few_rows ? for_few_rows_ : for_many_rows_;
+  if (packed == nullptr) packed = matmul.pack(ctx, b.data<float>(), shape);
+  return packed;
 }
 
 bool is_worth_onednn(std::int64_t k, std::int64_t n) {

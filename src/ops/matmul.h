@@ -40,7 +40,8 @@ void multiply_matrices(KernelContext& context, const dnn::Matmul& matmul, const 
 // The matrices [..., rows, columns] of `x`, each transposed.
 Tensor transposed_matrices(KernelContext& context, const Tensor& x, bool conjugated);
 
-// The right-hand matrix of a kernel, packed once for each value of a stable input. Thread-safe.
+// The right-hand matrix of a kernel, packed once for each value of a stable input, and for few or
+// many rows as they come. Thread-safe.
 class PackedRight {
  public:
   std::shared_ptr<const dnn::PackedMatrix> get(KernelContext& context, const dnn::Matmul& matmul,
@@ -50,7 +51,8 @@ class PackedRight {
  private:
   mutable std::mutex mutex_;
   mutable Tensor source_;  // held, so that its memory cannot become another tensor's
-  mutable std::shared_ptr<const dnn::PackedMatrix> packed_;
+  mutable std::shared_ptr<const dnn::PackedMatrix> for_few_rows_;
+  mutable std::shared_ptr<const dnn::PackedMatrix> for_many_rows_;
 };
 
 // Whether [m,k] by [k,n] float products are worth a call of oneDNN.

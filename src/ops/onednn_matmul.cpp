@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "ops/kernels/few_rows.h"
 #include "ops/onednn_base.h"
 
 namespace hub::dnn {
@@ -123,6 +124,9 @@ class PackedMatrix {
   std::int64_t n = 0;
   Tensor storage;
   std::vector<std::byte*> panels;
+  // In their place: for a few rows.
+  std::optional<PanelMatrix> few_rows;
+  std::vector<std::int64_t> parts;
 };
 
 class Matmul::Plans {
@@ -270,9 +274,75 @@ void Matmul::multiply(KernelContext& context, const MatmulShape& shape,
   throw from_onednn(error);
 }
 
+bool Matmul::packs_for_few_rows(const MatmulShape& shape) const {
+  // Smaller matrices stay in the caches.
+  constexpr std::int64_t kLargeMatrix = std::int64_t{1} << 17;
+  static const bool has_product = fastest_few_rows_product() != nullptr;
+  return has_product && shape.m <= kFewRows && shape.k * shape.n >= kLargeMatrix;
+}
+
+namespace {
+
+// How oneDNN's kernels with AVX-512 cut k: an element's bits are to be those of many rows.
+std::vector<std::int64_t> parts_of(std::int64_t k, bool is_gemm) {
+  constexpr std::int64_t kGemmPart = 384;
+  const std::int64_t large_part = k <= 1024 ? 512 : 1024;
+  std::vector<std::int64_t> parts;
+  for (std::int64_t left = k; left > 0; left -= parts.back()) {
+    if (!is_gemm) {
+      parts.push_back(std::min(left, large_part));
+    } else if (left >= 2 * kGemmPart) {
+      parts.push_back(kGemmPart);
+    } else {
+      parts.push_back(left > kGemmPart ? (left + 1) / 2 : left);
+    }
+  }
+  return parts;
+}
+
+std::shared_ptr<const PackedMatrix> pack_for_few_rows(KernelContext& context, const float* b,
+                                                      const MatmulShape& shape, bool is_gemm) {
+  auto packed = std::make_shared<PackedMatrix>();
+  packed->k = shape.k;
+  packed->n = shape.n;
+  packed->parts = parts_of(shape.k, is_gemm);
+  PanelMatrix& panels = packed->few_rows.emplace(shape.k, shape.n);
+  const std::int64_t row_step = shape.b_transposed ? 1 : shape.n;
+  const std::int64_t column_step = shape.b_transposed ? shape.k : 1;
+  context.parallel_for(panels.panels(), static_cast<double>(shape.k * kPanelColumns),
+                       [&](std::int64_t begin, std::int64_t end) {
+                         for (std::int64_t panel = begin; panel < end; ++panel)
+                           panels.pack(panel, b, row_step, column_step);
+                       });
+  return packed;
+}
+
+void multiply_few_rows(KernelContext& context, std::int64_t m, const float* a,
+                       const PackedMatrix& packed, float* c, Matmul::FinishBlock finish) {
+  static const FewRowsProduct product = fastest_few_rows_product();
+  const PanelMatrix& b = *packed.few_rows;
+  const double cost = static_cast<double>(b.k() * kPanelColumns) * 0.1;
+  context.parallel_for(b.panels(), cost, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t panel = begin; panel < end; ++panel) {
+      const std::int64_t column = panel * kPanelColumns;
+      for (std::int64_t row = 0; row < m; row += kFewRows) {
+        const std::int64_t rows = std::min(kFewRows, m - row);
+        product(a + row * b.k(), rows, b, panel, packed.parts, c + row * b.n());
+        finish({row, rows, column, std::min(kPanelColumns, b.n() - column)});
+      }
+    }
+  });
+}
+
+}  // namespace
+
 std::shared_ptr<const PackedMatrix> Matmul::pack(KernelContext& context, const float* b,
                                                  const MatmulShape& shape) const try {
   const Panels panels(shape.n);
+  if (packs_for_few_rows(shape)) {
+    const Key many_rows{kRows, shape.k, panels.size(0), shape.n, Right::kPacked};
+    return pack_for_few_rows(context, b, shape, plans_->find(many_rows)->is_gemm);
+  }
   auto packed = std::make_shared<PackedMatrix>();
   packed->k = shape.k;
   packed->n = shape.n;
@@ -311,6 +381,7 @@ std::shared_ptr<const PackedMatrix> Matmul::pack(KernelContext& context, const f
 
 void Matmul::multiply(KernelContext& context, std::int64_t m, const float* a, const PackedMatrix& b,
                       float* c, FinishBlock finish) const try {
+  if (b.few_rows) return multiply_few_rows(context, m, a, b, c, finish);
   const Run run({m, b.k, b.n, false}, Right::kPacked,
                 [&](const Key& key) { return plans_->find(key); });
   context.parallel_for(run.units(), run.unit_cost_ns(), [&](std::int64_t begin, std::int64_t end) {

@@ -9,8 +9,10 @@ namespace hub {
 namespace {
 
 std::unique_ptr<Plan> plan_part(const FunctionBody& part, const PlanRequest& outer,
-                                ResourceManager& resources, FunctionRuntime& functions) {
+                                const std::vector<bool>& stable_inputs, ResourceManager& resources,
+                                FunctionRuntime& functions) {
   PlanRequest request;
+  request.stable_feeds = stable_inputs;
   request.feeds = part.inputs;
   request.fetches = part.outputs;
   request.targets = part.targets;
@@ -21,13 +23,21 @@ std::unique_ptr<Plan> plan_part(const FunctionBody& part, const PlanRequest& out
   return std::make_unique<Plan>(part.graph, request, resources, functions);
 }
 
+// What an iteration changes is not stable, whatever it starts from.
+std::vector<bool> stable_captures(std::vector<bool> stable_inputs, std::size_t num_variables) {
+  std::fill_n(stable_inputs.begin(), num_variables, false);
+  return stable_inputs;
+}
+
 }  // namespace
 
-LoopKernel::LoopKernel(const Loop& loop, const PlanRequest& outer, ResourceManager& resources,
-                       FunctionRuntime& functions)
-    : num_variables_(loop.variables.size()),
-      condition_(plan_part(*loop.condition, outer, resources, functions)),
-      body_(plan_part(*loop.body, outer, resources, functions)) {}
+LoopKernel::LoopKernel(const Loop& loop, const PlanRequest& outer, std::vector<bool> stable_inputs,
+                       ResourceManager& resources, FunctionRuntime& functions)
+    : num_variables_(loop.variables.size()) {
+  const std::vector<bool> stable = stable_captures(std::move(stable_inputs), num_variables_);
+  condition_ = plan_part(*loop.condition, outer, stable, resources, functions);
+  body_ = plan_part(*loop.body, outer, stable, resources, functions);
+}
 
 void LoopKernel::compute(KernelContext& context) const {
   const auto count = static_cast<std::size_t>(context.num_inputs());

@@ -12,8 +12,9 @@ namespace hub {
 // which may write them in place. Inputs: the variables' first values, then what is captured.
 class LoopKernel final : public Kernel {
  public:
-  LoopKernel(const Loop& loop, const PlanRequest& outer, ResourceManager& resources,
-             FunctionRuntime& functions);
+  // `stable_inputs` says which inputs of the loop's node are stable.
+  LoopKernel(const Loop& loop, const PlanRequest& outer, std::vector<bool> stable_inputs,
+             ResourceManager& resources, FunctionRuntime& functions);
   void compute(KernelContext& context) const override;
 
  private:

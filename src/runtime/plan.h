@@ -49,6 +49,9 @@ struct PlanRequest {
   std::vector<OutputId> feeds;
   std::vector<OutputId> fetches;
   std::vector<int> targets;
+  // For each feed, or none: it is the same constant or variable, which nothing writes, in all runs
+  // of the plan around this one.
+  std::vector<bool> stable_feeds;
   bool passes = true;
   bool raise_loops = true;             // well-formed v1 loops run as structured ones
   Effects effects = Effects::kNeeded;  // kAll: the graph is the body of such a function

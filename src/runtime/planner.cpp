@@ -299,18 +299,31 @@ class Planner {
   void find_writers() {
     for (const int index : order_) {
       const Node& node = graph_.node(index);
-      if (node.op == nullptr) plan_writes_variables_ |= takes_state(node);
+      plan_writes_variables_ |= may_write_variables(graph_, node);
       if (node.op == nullptr || node.op->def().reads_variables_only) continue;
-      if (node.op->def().stateful && takes_state(node)) plan_writes_variables_ = true;
       for (const ArgDef& arg : node.op->schema().inputs) plan_.writes_refs_ |= arg.is_ref;
     }
     plan_writes_variables_ |= plan_.writes_refs_;
   }
 
-  bool takes_state(const Node& node) const {
-    return std::ranges::any_of(node.inputs, [&](OutputId input) {
-      const OutputFact& fact = graph_.fact(input);
+  // Save through a reference: find_writers looks at these.
+  bool may_write_variables(const GraphData& graph, const Node& node) const {
+    if (node.op != nullptr && node.op->def().reads_variables_only) return false;
+    const bool takes_state = std::ranges::any_of(node.inputs, [&](OutputId input) {
+      const OutputFact& fact = graph.fact(input);
       return fact.dtype == DType::kResource || fact.is_ref;
+    });
+    if (!takes_state || (node.op != nullptr && !node.op->def().stateful)) return false;
+    if (node.op != nullptr || node.op_name != kLoopOp) return true;
+    const auto& loop = *request_.loops->at(
+        static_cast<std::size_t>(attr_value<std::int64_t>(node.attrs, node.name, "loop")));
+    return part_may_write_variables(*loop.condition) || part_may_write_variables(*loop.body);
+  }
+
+  bool part_may_write_variables(const FunctionBody& part) const {
+    return std::ranges::any_of(part.graph.nodes(), [&](const Node& node) {
+      return may_write_variables(part.graph, node) ||
+             (node.op != nullptr && std::ranges::any_of(node.op->schema().inputs, &ArgDef::is_ref));
     });
   }
 
@@ -325,6 +338,7 @@ class Planner {
     for (int i = 0; i < kMaxPassed; ++i) {
       const Node& node = graph_.node(output.node);
       if (graph_.constant(output) != nullptr) return true;
+      if (is_stable_feed(output)) return true;
       if (plan_writes_variables_ || node.op == nullptr) return false;
       if (graph_.fact(output).is_ref) return true;
       if (node.op->def().reads_variables_only && !node.inputs.empty())
@@ -333,6 +347,13 @@ class Planner {
       output = node.inputs[0];
     }
     return false;
+  }
+
+  bool is_stable_feed(OutputId output) const {
+    const auto feed = std::ranges::find(feeds_, output);
+    if (feed == feeds_.end()) return false;
+    const auto index = static_cast<std::size_t>(feed - feeds_.begin());
+    return index < request_.stable_feeds.size() && request_.stable_feeds[index];
   }
 
   // Tries every fusion at every node, the last ones first: a pattern ends in its last node.
@@ -428,7 +449,7 @@ class Planner {
     if (node.op == nullptr && node.op_name == kLoopOp) {
       const auto index = static_cast<std::size_t>(init.attr<std::int64_t>("loop"));
       plan_node.kernel = std::make_unique<LoopKernel>(*request_.loops->at(index), request_,
-                                                      resources_, functions_);
+                                                      stable_inputs(node), resources_, functions_);
     } else if (node.op == nullptr && graph_.functions.contains(node.op_name)) {
       plan_node.kernel = std::make_unique<CallKernel>(init);
     } else if (node.op == nullptr) {

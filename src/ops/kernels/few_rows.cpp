@@ -1,0 +1,108 @@
+#include "ops/kernels/few_rows.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/checked.h"
+#include "base/errors.h"
+#include "ops/kernels/avx512.h"
+
+namespace hub {
+
+void PanelMatrix::Free::operator()(float* data) const { std::free(data); }
+
+PanelMatrix::PanelMatrix(std::int64_t k, std::int64_t n) : k_(k), n_(n) {
+  // Large pages: the processor asks for what follows in a page, not beyond it.
+  constexpr std::size_t kLargePage = std::size_t{2} << 20;
+  const auto size = static_cast<std::size_t>(panels() * kPanelColumns * k) * sizeof(float);
+  const std::size_t rounded = (size + kLargePage - 1) / kLargePage * kLargePage;
+  data_.reset(static_cast<float*>(std::aligned_alloc(kLargePage, rounded)));
+  if (data_ == nullptr) throw resource_exhausted("There is not enough memory for a packed matrix.");
+#ifdef MADV_HUGEPAGE
+  ::madvise(data_.get(), rounded, MADV_HUGEPAGE);
+#endif
+}
+
+void PanelMatrix::pack(std::int64_t i, const float* b, std::int64_t row_step,
+                       std::int64_t column_step) {
+  float* to = data_.get() + i * k_ * kPanelColumns;
+  const std::int64_t first = i * kPanelColumns;
+  const std::int64_t width = std::min(kPanelColumns, n_ - first);
+  for (std::int64_t row = 0; row < k_; ++row, to += kPanelColumns) {
+    const float* from = b + row * row_step + first * column_step;
+    for (std::int64_t j = 0; j < width; ++j) to[j] = from[j * column_step];
+    std::fill(to + width, to + kPanelColumns, 0.0f);
+  }
+}
+
+#if HUB_HAS_AVX512
+namespace {
+HUB_BEGIN_AVX512
+
+constexpr int kVectors = static_cast<int>(kPanelColumns / 16);
+
+template <int kRows>
+void multiply_panel(const float* a, const PanelMatrix& b, std::int64_t i,
+                    std::span<const std::int64_t> parts, float* c) {
+  const std::int64_t k = b.k();
+  const std::int64_t width = std::min(kPanelColumns, b.n() - i * kPanelColumns);
+  const float* from = b.panel(i);
+  float* to = c + i * kPanelColumns;
+  std::int64_t begin = 0;
+  for (const std::int64_t part : parts) {
+    const std::int64_t end = begin + part;
+    __m512 sums[kRows][kVectors];
+#pragma GCC unroll 8
+    for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) sums[row][v] = _mm512_setzero_ps();
+    }
+    for (std::int64_t j = begin; j < end; ++j, from += kPanelColumns) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        const __m512 right = _mm512_load_ps(from + 16 * v);
+#pragma GCC unroll 8
+        for (int row = 0; row < kRows; ++row)
+          sums[row][v] = _mm512_fmadd_ps(_mm512_set1_ps(a[row * k + j]), right, sums[row][v]);
+      }
+    }
+    for (int row = 0; row < kRows; ++row) {
+      for (int v = 0; v < kVectors; ++v) {
+        const std::int64_t left = std::clamp<std::int64_t>(width - 16 * v, 0, 16);
+        const auto lanes = static_cast<__mmask16>((1u << static_cast<unsigned>(left)) - 1u);
+        float* place = to + row * b.n() + 16 * v;
+        __m512 sum = sums[row][v];
+        if (begin > 0) sum = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, place), sum);
+        _mm512_mask_storeu_ps(place, lanes, sum);
+      }
+    }
+    begin = end;
+  }
+}
+
+void multiply_few_rows(const float* a, std::int64_t m, const PanelMatrix& b, std::int64_t i,
+                       std::span<const std::int64_t> parts, float* c) {
+  switch (m) {
+    case 1: return multiply_panel<1>(a, b, i, parts, c);
+    case 2: return multiply_panel<2>(a, b, i, parts, c);
+    case 3: return multiply_panel<3>(a, b, i, parts, c);
+    case 4: return multiply_panel<4>(a, b, i, parts, c);
+    case 5: return multiply_panel<5>(a, b, i, parts, c);
+    default: return multiply_panel<6>(a, b, i, parts, c);
+  }
+}
+
+HUB_END_AVX512
+}  // namespace
+#endif
+
+FewRowsProduct fastest_few_rows_product() {
+#if HUB_HAS_AVX512
+  if (cpu_has_avx512()) return multiply_few_rows;
+#endif
+  return nullptr;
+}
+
+}  // namespace hub
