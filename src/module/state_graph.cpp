@@ -75,7 +75,8 @@ Variable joined_parts(const Graph& graph, const std::string& name, std::vector<V
                           parts[i].name(), "\" of \"", name, "\" does not.");
     }
   }
-  return Variable(graph, parts.front().full_name(), full, std::move(parts));
+  std::string full_name = parts.front().full_name();
+  return Variable(graph, std::move(full_name), full, std::move(parts));
 }
 
 }  // namespace
