@@ -55,6 +55,7 @@ foreach(golden IN LISTS modules)
   list(APPEND module_paths "${CMAKE_SOURCE_DIR}/tests/data/zoo/${module}")
 endforeach()
 tf1hub_add_replay(zoo ${module_paths})
+tf1hub_replay_test(scenarios --only scenarios,misuse -- "${CMAKE_SOURCE_DIR}/tests/data/zoo")
 
 list(TRANSFORM TF1HUB_REPLAYED_MODELS PREPEND "${TF1HUB_SHARED_DIR}/real/" OUTPUT_VARIABLE model_paths)
 tf1hub_add_replay(real ${model_paths})

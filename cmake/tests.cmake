@@ -124,6 +124,31 @@ add_test(NAME check_layers
 add_test(NAME docs.ops COMMAND tf1hub-opsdoc "${CMAKE_SOURCE_DIR}/tests/data"
          "${CMAKE_SOURCE_DIR}/docs/ops.md" --check)
 
+# The library shows only its own names, and shares a process with TensorFlow.
+if(TF1HUB_SANITIZE STREQUAL "none")
+  add_test(NAME library_symbols
+           COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/tests/library_symbols.py"
+                   $<TARGET_FILE:tf1hub>)
+  add_library(tf1hub_probe MODULE "${CMAKE_SOURCE_DIR}/tests/tensorflow/probe.cpp")
+  target_link_libraries(tf1hub_probe PRIVATE tf1hub::tf1hub tf1hub_warnings)
+  set(tensorflow_python "$ENV{TF1HUB_TENSORFLOW_PYTHON}")
+  if(NOT tensorflow_python)
+    set(tensorflow_python Python3::Interpreter)  # says that it has no TensorFlow
+  endif()
+  foreach(first tensorflow tf1hub)
+    add_test(NAME one_process.${first}_first
+             COMMAND ${tensorflow_python} "${CMAKE_SOURCE_DIR}/tests/tensorflow/one_process.py"
+                     $<TARGET_FILE:tf1hub_probe>
+                     "${CMAKE_SOURCE_DIR}/tests/data/zoo/half_plus_two/module" ${first})
+    set_tests_properties(one_process.${first}_first PROPERTIES SKIP_RETURN_CODE 77)
+  endforeach()
+  add_test(NAME round_trip
+           COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/tests/tensorflow/round_trip.py"
+                   $<TARGET_FILE:tf1hub_cli> "${CMAKE_SOURCE_DIR}/tests/data/zoo"
+                   "${CMAKE_SOURCE_DIR}/tools/oracle")
+  set_tests_properties(round_trip PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1800)
+endif()
+
 # Each public header compiles alone, with nothing but include/ on the path.
 file(GLOB public_headers CONFIGURE_DEPENDS RELATIVE "${CMAKE_SOURCE_DIR}/include"
      "${CMAKE_SOURCE_DIR}/include/hub/*.h")
