@@ -35,7 +35,13 @@ std::string read_to_end(int descriptor, const std::string& path) {
 
 }  // namespace
 
-InputFile::InputFile(std::string path) : path_(std::move(path)) {
+std::string without_file_scheme(std::string path) {
+  constexpr std::string_view kScheme = "file://";
+  if (path.starts_with(kScheme)) path.erase(0, kScheme.size());
+  return path;
+}
+
+InputFile::InputFile(std::string path) : path_(without_file_scheme(std::move(path))) {
   descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor_ < 0) throw errno_error(errno, "Opening", path_);
   struct stat status = {};

@@ -12,7 +12,11 @@
 
 namespace hub {
 
-// An open file for positioned reads, from any thread.
+// "/a" of "file:///a"; other paths as they are.
+std::string without_file_scheme(std::string path);
+
+// An open file for positioned reads, from any thread. The path may be a file:// URL, as in graphs
+// that name their files so.
 class InputFile {
  public:
   explicit InputFile(std::string path);

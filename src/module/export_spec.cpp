@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "format/assets.h"
 #include "format/checkpoint_state.h"
 #include "format/module_files.h"
@@ -10,12 +11,6 @@
 
 namespace hub {
 namespace {
-
-constexpr std::string_view kFileScheme = "file://";
-
-std::string local_path(const std::string& path) {
-  return path.starts_with(kFileScheme) ? path.substr(kFileScheme.size()) : path;
-}
 
 // The variables of all graphs, by name.
 std::map<std::string, ModelVariable> all_variables(const ModuleSpec::Impl& spec) {
@@ -123,9 +118,9 @@ void export_spec(const ModuleSpec::Impl& spec, const std::string& path,
         SavedModel model;
         for (const auto& variant : spec.variants()) model.meta_graphs.push_back(variant.meta_graph);
         const std::vector<AssetSource> assets = unbind_assets(model);
-        ModuleWriter folder(local_path(path));
+        ModuleWriter folder(without_file_scheme(path));
         for (const AssetSource& asset : assets)
-          folder.add_asset(asset.filename, local_path(asset.path));
+          folder.add_asset(asset.filename, without_file_scheme(asset.path));
         write_variables(all_variables(spec), spec, values, folder);
         folder.write_saved_model(model);
         folder.write_module_def();

@@ -168,11 +168,11 @@ ResolveOptions parse_resolve_config(std::string_view text, std::string_view path
 ResolveOptions complete_options(const ResolveOptions& options) {
   ResolveOptions complete = options;
   take_defaults(complete, read_config(options));
-  complete.cache_dir =
+  complete.cache_dir = without_file_scheme(
       choose_cache_directory({.environment = environment("TFHUB_CACHE_DIR"),
                               .option = complete.cache_dir,
                               .fallback = {},
-                              .user_cache = user_folder("XDG_CACHE_HOME", ".cache")});
+                              .user_cache = user_folder("XDG_CACHE_HOME", ".cache")}));
   const std::string format = environment("TFHUB_MODEL_LOAD_FORMAT");
   if (!format.empty() && !set(complete.load_format, parse_load_format(format))) {
     throw value_error(
