@@ -80,6 +80,7 @@ OpFamily math_transcendental_ops();
 OpFamily math_unary_ops();
 OpFamily nn_activation_ops();
 OpFamily nn_fused_attention_ops();
+OpFamily nn_fused_batch_norm_ops();
 OpFamily nn_fused_conv_ops();
 OpFamily nn_fused_gelu_ops();
 OpFamily nn_fused_layer_norm_ops();
@@ -248,6 +249,7 @@ const OpRegistry& builtin_ops() {
         math_unary_ops(),
         nn_activation_ops(),
         nn_fused_attention_ops(),
+        nn_fused_batch_norm_ops(),
         nn_fused_conv_ops(),
         nn_fused_gelu_ops(),
         nn_fused_layer_norm_ops(),

@@ -7,6 +7,7 @@ namespace hub {
 // One line for each fusion, here and in the array.
 extern const Fusion kArrayMatMulFusion;
 extern const Fusion kAttentionFusion;
+extern const Fusion kBatchNormFusion;
 extern const Fusion kConvolutionFusion;
 extern const Fusion kLayerNormFusion;
 extern const Fusion kMatMulFusion;
@@ -14,9 +15,10 @@ extern const Fusion kGeluFusion;
 extern const Fusion kTextEmbeddingFusion;
 
 std::span<const Fusion> builtin_fusions() {
-  static const Fusion fusions[] = {kArrayMatMulFusion,  kAttentionFusion, kLayerNormFusion,
-                                   kConvolutionFusion,  kMatMulFusion,    kGeluFusion,
-                                   kTextEmbeddingFusion};
+  static const Fusion fusions[] = {
+      kArrayMatMulFusion, kAttentionFusion, kLayerNormFusion, kConvolutionFusion,
+      kBatchNormFusion,   kMatMulFusion,    kGeluFusion,      kTextEmbeddingFusion,
+  };
   return fusions;
 }
 

@@ -55,6 +55,16 @@ bool may_be_same_shape(const PartialShape& a, const PartialShape& b) {
   return a.has_rank() && b.has_rank() && a == b;
 }
 
+bool is_inference_batch_norm(const Node& node) {
+  if (!node.op_name.starts_with("FusedBatchNorm") || node.outputs.size() < 5 ||
+      node.outputs[0].dtype != kFloat)
+    return false;
+  const auto training = node.attrs.find("is_training");
+  if (training == node.attrs.end() || !has_string(node, "data_format", "NHWC")) return false;
+  const bool* value = std::get_if<bool>(&training->second.value);
+  return value != nullptr && !*value;
+}
+
 const Node* PatternMatch::enter(OutputId output, std::initializer_list<std::string_view> ops) {
   if (output.index != 0) return nullptr;
   const Node& node = graph_->node(output.node);

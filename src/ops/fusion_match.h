@@ -27,6 +27,9 @@ bool is_last_dim_vector(const FusionGraph& graph, OutputId output, const Partial
 // or not known in both.
 bool may_be_same_shape(const PartialShape& a, const PartialShape& b);
 
+// A batch normalisation of inference, channels last.
+bool is_inference_batch_norm(const Node& node);
+
 // The inner nodes of a pattern that is being matched. A value: a copy tries one way.
 class PatternMatch {
  public:

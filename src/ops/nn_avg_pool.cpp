@@ -7,6 +7,7 @@
 #include "graph/shape_rules.h"
 #include "ops/channels.h"
 #include "ops/kernels/conv_loops.h"
+#include "ops/kernels/pool_float.h"
 #include "ops/kernels/window_loops.h"
 #include "ops/nn_layout.h"
 #include "ops/nn_pool.h"
@@ -35,6 +36,11 @@ template <class T>
 void average_pool(KernelContext& c, const ConvShape& shape, const T* x, T* y) {
   const ConvShape s = as_volume(shape);
   const std::int64_t outputs = pixels(s.output), channels = s.in_channels;
+  if constexpr (std::is_same_v<T, float>) {
+    return c.parallel_for(
+        s.batch * outputs, window_ns(s) / 4,
+        [&](std::int64_t begin, std::int64_t end) { average_pool_float(s, x, y, begin, end); });
+  }
   c.parallel_for(s.batch * outputs, window_ns(s), [&](std::int64_t begin, std::int64_t end) {
     std::vector<Wide<T>> sums(static_cast<std::size_t>(channels));
     for (std::int64_t i = begin; i < end; ++i) {

@@ -1,10 +1,12 @@
-// A convolution with what follows it, in one: bias or batch normalisation, and Relu or Relu6.
+// A convolution with what follows it, in one: bias or batch normalisation, a residual, and Relu or
+// Relu6.
 // Batch normalisation of inference is folded into filter and bias, which are made anew only
 // when a variable that they come from was written.
 
 #include <algorithm>
 #include <cmath>
 
+#include "ops/fused_residual.h"
 #include "ops/fusion_match.h"
 #include "ops/nn_conv.h"
 
@@ -27,18 +29,24 @@ class FusedConvKernel final : public Kernel {
         batch_norm_(init.attr<bool>("batch_norm")),
         scaled_(init.attr<bool>("scaled")),
         epsilon_(init.attr<float>("epsilon")),
-        convolution_(dnn::ConvKind::kForward, true,
-                     {.bias = true, .activation = activation_of(init)}) {}
+        residual_(init.attr<bool>("residual") ? init.num_inputs() - 1 : -1),
+        num_arguments_(init.num_inputs() - (residual_ > 0 ? 1 : 0)),
+        activation_(row_activation(init.attr<std::string>("activation"))),
+        convolution_(
+            dnn::ConvKind::kForward, true,
+            {.bias = true, .accumulate = residual_ > 0, .activation = activation_of(init)}),
+        without_residual_(dnn::ConvKind::kForward, true, {.bias = true}) {}
 
   void compute(KernelContext& c) const override {
     const Tensor& x = c.input(0);
     const dnn::ConvShape shape =
         conv_shape(c.node().op_name, attrs_, x.shape(), c.input(1).shape());
-    Tensor& y = c.output(0, conv_output(shape));
-    if (y.num_elements() == 0) return;
-    const Derived derived = derive(c, shape);
-    convolution_.run(c, shape, const_cast<float*>(x.data<float>()), derived.filter,
-                     y.mutable_data<float>(), derived.bias.data<float>());
+    const Shape result = conv_output(shape);
+    const std::shared_ptr<const Derived> derived = derive(c, shape);
+    if (residual_ > 0 && c.input(residual_).shape() != result)
+      return compute_broadcast(c, shape, *derived, result);
+    Tensor& y = residual_ > 0 ? residual_in_output(c, result) : c.output(0, result);
+    if (y.num_elements() != 0) run(c, convolution_, shape, *derived, y);
   }
 
  private:
@@ -49,41 +57,68 @@ class FusedConvKernel final : public Kernel {
     Tensor bias;
   };
 
-  Derived derive(KernelContext& c, const dnn::ConvShape& shape) const {
+  static void run(KernelContext& c, const FloatConvolution& convolution,
+                  const dnn::ConvShape& shape, const Derived& derived, Tensor& y) {
+    convolution.run(c, shape, const_cast<float*>(c.input(0).data<float>()), derived.filter,
+                    y.mutable_data<float>(), derived.bias.data<float>());
+  }
+
+  // The output that holds the residual already.
+  Tensor& residual_in_output(KernelContext& c, const Shape& shape) const {
+    const Tensor& residual = c.input(residual_);
+    // The input of the convolution, if it is that, is still to be read.
+    Tensor& y = c.input(0).shares_buffer_with(residual) ? c.output(0, shape)
+                                                        : c.output_in_place(residual_, 0, shape);
+    if (y.raw_data() == residual.raw_data()) return y;
+    const float* from = residual.data<float>();
+    float* to = y.mutable_data<float>();
+    c.parallel_for(y.num_elements(), 0.15, [=](std::int64_t begin, std::int64_t end) {
+      std::copy(from + begin, from + end, to + begin);
+    });
+    return y;
+  }
+
+  // The sum with a residual of another shape, which the graph did not tell.
+  void compute_broadcast(KernelContext& c, const dnn::ConvShape& shape, const Derived& derived,
+                         const Shape& product_shape) const {
+    Tensor product = c.temporary(kFloat, product_shape);
+    if (product.num_elements() != 0) run(c, without_residual_, shape, derived, product);
+    add_broadcast_residual(c, product, c.input(residual_), activation_);
+  }
+
+  std::shared_ptr<const Derived> derive(KernelContext& c, const dnn::ConvShape& shape) const {
     const std::lock_guard lock(mutex_);
-    if (!is_derived_from_inputs(c)) {
-      Derived fresh;
-      for (int i = 1; i < c.num_inputs(); ++i) {
-        fresh.from.push_back(c.input(i));
-        c.input(i).buffer()->pin();
-      }
-      check_arguments(c, shape);
-      if (batch_norm_) {
-        fold_batch_norm(fresh, shape);
-      } else if (scaled_) {
-        const float* scale = fresh.from[1].data<float>();
-        fresh.filter = scaled_filter(fresh.from[0], scale, shape.out_channels);
-        fresh.bias = fresh.from[2];
-      } else {
-        fresh.filter = fresh.from[0];
-        fresh.bias = fresh.from[1];
-      }
-      derived_ = std::move(fresh);
+    if (is_derived_from_inputs(c)) return derived_;
+    auto fresh = std::make_shared<Derived>();
+    for (int i = 1; i < num_arguments_; ++i) {
+      fresh->from.push_back(c.input(i));
+      c.input(i).buffer()->pin();
     }
-    return derived_;
+    check_arguments(c, shape);
+    if (batch_norm_) {
+      fold_batch_norm(*fresh, shape);
+    } else if (scaled_) {
+      const float* scale = fresh->from[1].data<float>();
+      fresh->filter = scaled_filter(fresh->from[0], scale, shape.out_channels);
+      fresh->bias = fresh->from[2];
+    } else {
+      fresh->filter = fresh->from[0];
+      fresh->bias = fresh->from[1];
+    }
+    return derived_ = std::move(fresh);
   }
 
   bool is_derived_from_inputs(const KernelContext& c) const {
-    if (derived_.from.empty()) return false;
-    for (int i = 1; i < c.num_inputs(); ++i) {
-      if (derived_.from[static_cast<std::size_t>(i - 1)].raw_data() != c.input(i).raw_data())
+    if (derived_ == nullptr) return false;
+    for (int i = 1; i < num_arguments_; ++i) {
+      if (derived_->from[static_cast<std::size_t>(i - 1)].raw_data() != c.input(i).raw_data())
         return false;
     }
     return true;
   }
 
   void check_arguments(const KernelContext& c, const dnn::ConvShape& shape) const {
-    for (int i = 2; i < c.num_inputs(); ++i) {
+    for (int i = 2; i < num_arguments_; ++i) {
       const Shape& argument = c.input(i).shape();
       if (argument.rank() == 1 && argument.dim(0) == shape.out_channels) continue;
       throw invalid_argument(batch_norm_ ? "FusedBatchNorm" : "BiasAdd",
@@ -124,9 +159,13 @@ class FusedConvKernel final : public Kernel {
   bool batch_norm_;
   bool scaled_;
   float epsilon_;
+  int residual_;  // input; -1: there is none
+  int num_arguments_;
+  RowActivation activation_;
   FloatConvolution convolution_;
+  FloatConvolution without_residual_;
   mutable std::mutex mutex_;
-  mutable Derived derived_;
+  mutable std::shared_ptr<const Derived> derived_;
 };
 
 Shapes fused_shape(ShapeContext& c) { return conv_shape_rule(c, 2, c.attr<bool>("depthwise")); }
@@ -139,7 +178,7 @@ constexpr OpDef kOps[] = {
               "'EXPLICIT'}; "
               "explicit_paddings: list(int) = []; data_format: {'NHWC'} = 'NHWC'; "
               "dilations: list(int) = [1, 1, 1, 1]; depthwise: bool = false; batch_norm: bool = "
-              "false; scaled: bool = false; "
+              "false; scaled: bool = false; residual: bool = false; "
               "epsilon: float = 0.0; activation: string = ''",
      .shape = fused_shape,
      .kernel = make_kernel<FusedConvKernel>,
@@ -151,16 +190,6 @@ bool is_float_convolution(const FusionGraph& g, int index) {
   return (node.op_name == "Conv2D" || node.op_name == "DepthwiseConv2dNative") &&
          node.outputs[0].dtype == kFloat && has_string(node, "data_format", "NHWC") &&
          g.is_private(index) && g.is_stable(node.inputs[1]);
-}
-
-bool is_inference_batch_norm(const Node& node) {
-  if (!node.op_name.starts_with("FusedBatchNorm") || node.outputs.size() < 5 ||
-      node.outputs[0].dtype != kFloat)
-    return false;
-  const auto training = node.attrs.find("is_training");
-  if (training == node.attrs.end() || !has_string(node, "data_format", "NHWC")) return false;
-  const bool* value = std::get_if<bool>(&training->second.value);
-  return value != nullptr && !*value;
 }
 
 // What a convolution's result is scaled and shifted by: [scale,] bias, or the four vectors of
@@ -224,7 +253,30 @@ bool match_scale_and_shift(const FusionGraph& g, int index, Affine& affine) {
   return true;
 }
 
-// conv -> BiasAdd, FusedBatchNorm (inference), or [Mul ->] Add [-> Relu or Relu6]
+// [Mul ->] Add, BiasAdd or FusedBatchNorm (inference) after a convolution.
+bool match_affine(const FusionGraph& g, int index, Affine& affine) {
+  affine = {};
+  if (!match_batch_norm_or_bias(g, index, affine)) {
+    affine = {};
+    if (!match_scale_and_shift(g, index, affine)) return false;
+  }
+  return is_float_convolution(g, affine.convolution);
+}
+
+// The sum of such a result and another tensor of its shape.
+bool match_residual(const FusionGraph& g, int index, Affine& affine, OutputId& residual) {
+  const Node& sum = g.node(index);
+  if (sum.op_name != "Add" && sum.op_name != "AddV2") return false;
+  return in_either_order(sum, [&](OutputId product, OutputId other) {
+    residual = other;
+    return product.index == 0 && g.is_private(product.node) &&
+           may_be_same_shape(shape_of(g, product), shape_of(g, other)) &&
+           may_be_same_shape(shape_of(g, product), sum.outputs[0].shape) &&
+           match_affine(g, product.node, affine) && g.node(affine.convolution).op_name == "Conv2D";
+  });
+}
+
+// conv -> affine [-> Add of a residual] [-> Relu or Relu6]
 bool fuse_convolution(FusionGraph& g, int root) {
   int cursor = root;
   AttrMap attrs;
@@ -237,14 +289,14 @@ bool fuse_convolution(FusionGraph& g, int root) {
     if (!g.is_private(cursor)) return false;
   }
   Affine affine;
-  if (!match_batch_norm_or_bias(g, cursor, affine)) {
-    affine = {};
-    if (!match_scale_and_shift(g, cursor, affine)) return false;
-  }
-  if (!is_float_convolution(g, affine.convolution)) return false;
+  OutputId residual;
+  if (!match_affine(g, cursor, affine) && !match_residual(g, cursor, affine, residual))
+    return false;
   const Node& conv = g.node(affine.convolution);
   std::vector<OutputId> inputs = conv.inputs;
   inputs.insert(inputs.end(), affine.arguments.begin(), affine.arguments.end());
+  if (residual.is_valid()) inputs.push_back(residual);
+  attrs["residual"] = AttrValue(residual.is_valid());
   for (const std::string_view name :
        {"strides", "padding", "explicit_paddings", "dilations", "data_format"}) {
     if (const auto found = conv.attrs.find(name); found != conv.attrs.end())

@@ -5,10 +5,9 @@
 
 #include "graph/shape_rules.h"
 #include "ops/array_shape_rules.h"
-#include "ops/broadcast.h"
+#include "ops/fused_residual.h"
 #include "ops/fusion_match.h"
 #include "ops/kernels/epilogue.h"
-#include "ops/lanes.h"
 #include "ops/matmul.h"
 
 namespace hub {
@@ -100,22 +99,7 @@ class FusedMatMulKernel final : public Kernel {
                          const dnn::MatmulShape& sizes, const Shape& product_shape) const {
     Tensor product = c.temporary(kFloat, product_shape);
     multiply(c, a, b, sizes, -1, RowActivation::kNone, product);
-    const Tensor& residual = c.input(residual_);
-    const Broadcast broadcast("AddV2", {&product_shape, &residual.shape()});
-    Tensor& y = c.output(0, broadcast.shape());
-    float* to = y.mutable_data<float>();
-    Broadcast::Scratch first, second;
-    const std::int64_t end = y.num_elements();
-    for (std::int64_t begin = 0, n = 0; begin < end; begin += n) {
-      n = broadcast.block(begin, end);
-      const auto x = broadcast.operand(0, product.raw_data(), sizeof(float), begin, n, first);
-      const auto z = broadcast.operand(1, residual.raw_data(), sizeof(float), begin, n, second);
-      const auto* left = static_cast<const float*>(x.data);
-      const auto* right = static_cast<const float*>(z.data);
-      for (std::int64_t i = 0; i < n; ++i)
-        to[begin + i] = left[x.repeated ? 0 : i] + right[z.repeated ? 0 : i];
-      finish_row(activation_, nullptr, nullptr, to + begin, n);
-    }
+    add_broadcast_residual(c, product, c.input(residual_), activation_);
   }
 
   const bool transpose_a_;

@@ -7,6 +7,7 @@
 #include "graph/shape_rules.h"
 #include "ops/channels.h"
 #include "ops/kernels/conv_loops.h"
+#include "ops/kernels/pool_float.h"
 #include "ops/kernels/window_loops.h"
 #include "ops/nn_layout.h"
 #include "ops/nn_pool.h"
@@ -39,6 +40,11 @@ template <class T>
 void max_pool(KernelContext& c, const ConvShape& shape, T start, const T* x, T* y) {
   const ConvShape s = as_volume(shape);
   const std::int64_t outputs = pixels(s.output), channels = s.in_channels;
+  if constexpr (std::is_same_v<T, float>) {
+    return c.parallel_for(
+        s.batch * outputs, window_ns(s) / 4,
+        [&](std::int64_t begin, std::int64_t end) { max_pool_float(s, start, x, y, begin, end); });
+  }
   c.parallel_for(s.batch * outputs, window_ns(s), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const T* image = x + i / outputs * pixels(s.input) * channels;

@@ -74,9 +74,9 @@ std::optional<std::pair<ConvShape, std::int64_t>> band_shape(const ConvShape& im
   return std::pair(band, begin);
 }
 
-// The epilogue, where oneDNN did not do it.
+// The epilogue, where oneDNN did not do it: y of x, the bare result, which may be y.
 void finish(KernelContext& c, const ConvShape& shape, const dnn::Epilogue& epilogue,
-            const float* bias, float* y) {
+            const float* bias, const float* x, float* y) {
   if (epilogue == dnn::Epilogue{}) return;
   const std::int64_t channels = shape.out_channels;
   const float lowest = epilogue.activation == dnn::Activation::kNone
@@ -88,7 +88,8 @@ void finish(KernelContext& c, const ConvShape& shape, const dnn::Epilogue& epilo
   c.parallel_for(shape.batch * shape.out_pixels(), static_cast<double>(channels) * 0.5,
                  [&](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t i = begin * channels; i < end * channels; ++i) {
-                     const float sum = epilogue.bias ? y[i] + bias[i % channels] : y[i];
+                     const float biased = epilogue.bias ? x[i] + bias[i % channels] : x[i];
+                     const float sum = epilogue.accumulate ? biased + y[i] : biased;
                      const float floored = sum < lowest ? lowest : sum;  // NaN stays
                      y[i] = floored > highest ? highest : floored;
                    }
@@ -223,8 +224,12 @@ void FloatConvolution::run_images(KernelContext& c, const ConvShape& shape, floa
       plan_for(shape, shape.batch >= c.max_threads() * 4 ? 1 : c.max_threads());
   if (plan->bands.empty()) {
     if (kind_ == ConvKind::kForward) {
-      conv_forward_loops<float>(c, shape, x, filter.data<float>(), y);
-      return finish(c, shape, epilogue_, bias, y);
+      Tensor bare;
+      if (epilogue_.accumulate)
+        bare = c.temporary(kFloat, Shape{shape.batch * shape.out_pixels() * shape.out_channels});
+      float* result = epilogue_.accumulate ? bare.mutable_data<float>() : y;
+      conv_forward_loops<float>(c, shape, x, filter.data<float>(), result);
+      return finish(c, shape, epilogue_, bias, result, y);
     }
     return conv_backward_data_loops<float>(c, shape, filter.data<float>(), y, x);
   }
