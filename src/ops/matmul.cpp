@@ -31,14 +31,13 @@ std::shared_ptr<const dnn::PackedMatrix> PackedRight::get(KernelContext& ctx,
                                                           const dnn::Matmul& matmul,
                                                           const Tensor& b,
                                                           const dnn::MatmulShape& shape) const {
-  const bool few_rows = matmul.packs_for_few_rows(shape);
   const std::lock_guard lock(mutex_);
   if (source_.raw_data() != b.raw_data() || source_.shape() != b.shape()) {
     b.buffer()->pin();
-    for_few_rows_ = for_many_rows_ = nullptr;
+    packed_ = {};
     source_ = b;
   }
-  auto& packed = few_rows ? for_few_rows_ : for_many_rows_;
+  auto& packed = packed_[static_cast<std::size_t>(dnn::Matmul::layout(shape))];
   if (packed == nullptr) packed = matmul.pack(ctx, b.data<float>(), shape);
   return packed;
 }

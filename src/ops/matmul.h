@@ -5,6 +5,7 @@
 // small matrices through kernels/gemm.h. An element's bits do not depend on the number of
 // rows, nor on the batch.
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -40,8 +41,8 @@ void multiply_matrices(KernelContext& context, const dnn::Matmul& matmul, const 
 // The matrices [..., rows, columns] of `x`, each transposed.
 Tensor transposed_matrices(KernelContext& context, const Tensor& x, bool conjugated);
 
-// The right-hand matrix of a kernel, packed once for each value of a stable input, and for few or
-// many rows as they come. Thread-safe.
+// The right-hand matrix of a kernel, packed once for each value of a stable input, and for the
+// numbers of rows that come. Thread-safe.
 class PackedRight {
  public:
   std::shared_ptr<const dnn::PackedMatrix> get(KernelContext& context, const dnn::Matmul& matmul,
@@ -51,8 +52,7 @@ class PackedRight {
  private:
   mutable std::mutex mutex_;
   mutable Tensor source_;  // held, so that its memory cannot become another tensor's
-  mutable std::shared_ptr<const dnn::PackedMatrix> for_few_rows_;
-  mutable std::shared_ptr<const dnn::PackedMatrix> for_many_rows_;
+  mutable std::array<std::shared_ptr<const dnn::PackedMatrix>, dnn::Matmul::kLayouts> packed_;
 };
 
 // Whether [m,k] by [k,n] float products are worth a call of oneDNN.

@@ -274,11 +274,13 @@ void Matmul::multiply(KernelContext& context, const MatmulShape& shape,
   throw from_onednn(error);
 }
 
-bool Matmul::packs_for_few_rows(const MatmulShape& shape) const {
+// For many rows; for so few that reading b is all the time; for some.
+int Matmul::layout(const MatmulShape& shape) {
   // Smaller matrices stay in the caches.
   constexpr std::int64_t kLargeMatrix = std::int64_t{1} << 17;
   static const bool has_product = fastest_few_rows_product() != nullptr;
-  return has_product && shape.m <= kFewRows && shape.k * shape.n >= kLargeMatrix;
+  if (!has_product || shape.m > kFewRows || shape.k * shape.n < kLargeMatrix) return 0;
+  return PanelMatrix::panel_columns(shape.m) == PanelMatrix::panel_columns(1) ? 1 : 2;
 }
 
 namespace {
@@ -306,10 +308,10 @@ std::shared_ptr<const PackedMatrix> pack_for_few_rows(KernelContext& context, co
   packed->k = shape.k;
   packed->n = shape.n;
   packed->parts = parts_of(shape.k, is_gemm);
-  PanelMatrix& panels = packed->few_rows.emplace(shape.k, shape.n);
+  PanelMatrix& panels = packed->few_rows.emplace(shape.m, shape.k, shape.n);
   const std::int64_t row_step = shape.b_transposed ? 1 : shape.n;
   const std::int64_t column_step = shape.b_transposed ? shape.k : 1;
-  context.parallel_for(panels.panels(), static_cast<double>(shape.k * kPanelColumns),
+  context.parallel_for(panels.panels(), static_cast<double>(shape.k * panels.columns()),
                        [&](std::int64_t begin, std::int64_t end) {
                          for (std::int64_t panel = begin; panel < end; ++panel)
                            panels.pack(panel, b, row_step, column_step);
@@ -321,14 +323,14 @@ void multiply_few_rows(KernelContext& context, std::int64_t m, const float* a,
                        const PackedMatrix& packed, float* c, Matmul::FinishBlock finish) {
   static const FewRowsProduct product = fastest_few_rows_product();
   const PanelMatrix& b = *packed.few_rows;
-  const double cost = static_cast<double>(b.k() * kPanelColumns) * 0.1;
+  const double cost = static_cast<double>(b.k() * b.columns()) * 0.1;
   context.parallel_for(b.panels(), cost, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t panel = begin; panel < end; ++panel) {
-      const std::int64_t column = panel * kPanelColumns;
-      for (std::int64_t row = 0; row < m; row += kFewRows) {
-        const std::int64_t rows = std::min(kFewRows, m - row);
+      const std::int64_t column = panel * b.columns();
+      for (std::int64_t row = 0; row < m; row += b.max_rows()) {
+        const std::int64_t rows = std::min(b.max_rows(), m - row);
         product(a + row * b.k(), rows, b, panel, packed.parts, c + row * b.n());
-        finish({row, rows, column, std::min(kPanelColumns, b.n() - column)});
+        finish({row, rows, column, std::min(b.columns(), b.n() - column)});
       }
     }
   });
@@ -339,7 +341,7 @@ void multiply_few_rows(KernelContext& context, std::int64_t m, const float* a,
 std::shared_ptr<const PackedMatrix> Matmul::pack(KernelContext& context, const float* b,
                                                  const MatmulShape& shape) const try {
   const Panels panels(shape.n);
-  if (packs_for_few_rows(shape)) {
+  if (layout(shape) != 0) {
     const Key many_rows{kRows, shape.k, panels.size(0), shape.n, Right::kPacked};
     return pack_for_few_rows(context, b, shape, plans_->find(many_rows)->is_gemm);
   }

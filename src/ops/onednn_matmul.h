@@ -82,8 +82,9 @@ class Matmul {
   // For products of shape.m rows; any other number is possible, but may be slower.
   std::shared_ptr<const PackedMatrix> pack(KernelContext& context, const float* b,
                                            const MatmulShape& shape) const;
-  // Whether b would be packed for a few rows, or for many.
-  bool packs_for_few_rows(const MatmulShape& shape) const;
+  // The number of the layout that `pack` would choose.
+  static constexpr int kLayouts = 3;
+  static int layout(const MatmulShape& shape);
   // c[m,n] = a[m,k] * b. `finish` is called for each block of c once it is there, by the thread
   // that made it.
   using FinishBlock = CallableRef<void(const MatmulBlock&)>;

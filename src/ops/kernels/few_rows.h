@@ -9,19 +9,25 @@
 
 namespace hub {
 
-inline constexpr std::int64_t kPanelColumns = 64;
-inline constexpr std::int64_t kFewRows = 6;
+// The most rows of one product.
+inline constexpr std::int64_t kFewRows = 12;
 
-// A [k,n] matrix in panels of kPanelColumns columns, the last one filled up with zeros.
+// A [k,n] matrix in panels of columns, the last one filled up with zeros.
 class PanelMatrix {
  public:
+  // Laid out for this many rows: all their sums for a panel lie in registers.
   // Errors: RESOURCE_EXHAUSTED.
-  PanelMatrix(std::int64_t k, std::int64_t n);
+  PanelMatrix(std::int64_t rows, std::int64_t k, std::int64_t n);
+
+  static std::int64_t panel_columns(std::int64_t rows) { return rows <= 6 ? 64 : 32; }
 
   std::int64_t k() const { return k_; }
   std::int64_t n() const { return n_; }
-  std::int64_t panels() const { return (n_ + kPanelColumns - 1) / kPanelColumns; }
-  const float* panel(std::int64_t i) const { return data_.get() + i * k_ * kPanelColumns; }
+  // The most rows that a product with it takes.
+  std::int64_t max_rows() const { return columns_ == panel_columns(1) ? 6 : kFewRows; }
+  std::int64_t columns() const { return columns_; }
+  std::int64_t panels() const { return (n_ + columns_ - 1) / columns_; }
+  const float* panel(std::int64_t i) const { return data_.get() + i * k_ * columns_; }
   // Fills panel i from b[row * row_step + column * column_step].
   void pack(std::int64_t i, const float* b, std::int64_t row_step, std::int64_t column_step);
 
@@ -29,12 +35,13 @@ class PanelMatrix {
   struct Free {
     void operator()(float* data) const;
   };
+  std::int64_t columns_;
   std::int64_t k_;
   std::int64_t n_;
   std::unique_ptr<float[], Free> data_;
 };
 
-// c[m,n] = a[m,k] * b for panel i's columns, m <= kFewRows. An element is summed as oneDNN's
+// c[m,n] = a[m,k] * b for panel i's columns, m <= b.max_rows(). An element is summed as oneDNN's
 // kernels for many rows do it: along k in parts of `part`, which are added in order.
 using FewRowsProduct = void (*)(const float* a, std::int64_t m, const PanelMatrix& b,
                                 std::int64_t i, std::span<const std::int64_t> parts, float* c);
