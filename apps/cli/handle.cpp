@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "cli/commands.h"
 #include "cli/table.h"
+#include "resolve/settings.h"
 
 namespace hub::cli {
 namespace {
@@ -88,7 +89,11 @@ std::string resolve_handle(const HandleOptions& options) {
   const bool on_terminal = ::isatty(STDERR_FILENO) != 0;
   ResolveOptions resolve_options;
   resolve_options.offline = options.offline;
+  bool warned = false;
   resolve_options.progress = [&](const DownloadProgress& progress) {
+    if (!warned && !complete_options(resolve_options).network.verify_certificates)
+      fmt::print(stderr, "tf1hub: certificates of servers are not checked\n");
+    warned = true;
     if (on_terminal) line.show(progress);
     if (interrupted != 0) throw cancelled("Interrupted.");
   };

@@ -174,7 +174,7 @@ std::string fetch_into_cache(const std::string& handle, const ResolveOptions& op
     throw value_error(
         "There is no place for downloads: set TFHUB_CACHE_DIR, XDG_CACHE_HOME or HOME.");
   }
-  const std::string module_dir = cache_entry_path(options.cache_dir, handle);
+  std::string module_dir = cache_entry_path(options.cache_dir, handle);
   const EntryCheck check = check_entry(module_dir);
   if (check.state == EntryState::kComplete) {
     mark_used(module_dir);

@@ -35,7 +35,7 @@ class PathResolver final : public Resolver {
   std::string name() const override { return "PathResolver"; }
   bool supports(std::string_view, const ResolveOptions&) const override { return true; }
   std::string resolve(std::string_view handle, const ResolveOptions&) const override {
-    const std::string path = local_path(handle);
+    std::string path = local_path(handle);
     if (path.empty() || !path_exists(path)) {
       const bool is_url = handle.find("://") != handle.npos && !handle.starts_with(kFileScheme);
       throw io_error(ErrorCode::kNotFound, printable(handle, 4096), " does not exist.",

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include "resolve/local.h"
 #include "resolve/testing.h"
 
 namespace hub::testing {
@@ -82,8 +83,15 @@ TEST(Resolver, R03_WhatDoesNotExistIsAnIoError) {
   EXPECT_EQ(error->code(), ErrorCode::kNotFound);
   EXPECT_EQ(error->message(), "/foo/ does not exist.");
   EXPECT_EQ(error_of([] { resolve(""); })->message(), " does not exist.");
-  // R01: the last resort takes every handle.
+}
+
+TEST(Resolver, R01_ThePathResolverTakesEveryHandle) {
+  for (const char* handle : {"/tmp", "nonsense:3", "ftp://host/m", "gs://a/b", ""}) {
+    EXPECT_TRUE(path_resolver()->supports(handle, {})) << handle;
+  }
   EXPECT_EQ(error_of([] { resolve("nonsense:3"); })->message(), "nonsense:3 does not exist.");
+  EXPECT_THAT(error_of([] { resolve("ftp://host/m"); })->message(),
+              HasSubstr("ftp://host/m does not exist. No resolver takes URLs of this kind."));
 }
 
 TEST(Resolver, FileUrlsArePaths) {

@@ -17,7 +17,7 @@ std::string environment(const char* name) {
 
 // "XDG_CACHE_HOME", or the folder of this name in the user's home; empty without a home.
 std::string user_folder(const char* variable, std::string_view below_home) {
-  const std::string folder = environment(variable);
+  std::string folder = environment(variable);
   // The XDG rules say that relative paths do not count.
   if (folder.starts_with('/')) return folder;
   const std::string home = environment("HOME");
@@ -195,7 +195,7 @@ ResolveOptions complete_options(const ResolveOptions& options) {
 }
 
 std::string kagglehub_cache() {
-  const std::string folder = environment("KAGGLEHUB_CACHE");
+  std::string folder = environment("KAGGLEHUB_CACHE");
   if (!folder.empty()) return folder;
   const std::string home = environment("HOME");
   return home.empty() ? std::string() : home + "/.cache/kagglehub";
