@@ -147,7 +147,7 @@ Answer storage(const Request& request, const std::map<std::string, std::string>&
   return {.body = cat(xml, "<IsTruncated>", more, "</IsTruncated></ListBucketResult>")};
 }
 
-TEST_F(Uncompressed, R18_TheServerNamesAFolderInStorage) {
+TEST_F(Uncompressed, TheServerNamesAFolderInStorage) {
   TestServer gcs([](const Request& request) {
     return storage(request, {{"dir/m/", ""},
                              {"dir/m/saved_model.pb", "graph"},
