@@ -49,6 +49,8 @@ class MappedFile {
 
   const std::string& path() const { return file_.path(); }
   std::string_view bytes() const { return bytes_; }
+  // True where the bytes are pages of the file, not a copy.
+  bool is_mapped() const { return mapped_; }
   // The same file for reads that leave no pages in this process.
   const InputFile& file() const { return file_; }
 

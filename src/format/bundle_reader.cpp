@@ -233,7 +233,8 @@ Tensor BundleReader::decode_item(const Item& item,
   }
   check_checksum(item, *file);
   if (foreign_byte_order_) return byte_swapped(entry.dtype, entry.shape, bytes);
-  const BufferRef mapped = borrow_buffer(bytes.data(), bytes.size(), file);
+  const BufferRef mapped = borrow_buffer(bytes.data(), bytes.size(), file,
+                                         file->is_mapped() ? Pages::kOfFile : Pages::kOfMemory);
   const Tensor tensor(entry.dtype, entry.shape, mapped);
   const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
   return address % element_alignment(entry.dtype) == 0 ? tensor : tensor.clone();

@@ -6,6 +6,7 @@
 #include "ops/elements.h"
 #include "ops/kernels/gemm.h"
 #include "ops/wrapping.h"
+#include "tensor/buffers.h"
 
 namespace hub {
 
@@ -38,7 +39,10 @@ std::shared_ptr<const dnn::PackedMatrix> PackedRight::get(KernelContext& ctx,
     source_ = b;
   }
   auto& packed = packed_[static_cast<std::size_t>(dnn::Matmul::layout(shape))];
-  if (packed == nullptr) packed = matmul.pack(ctx, b.data<float>(), shape);
+  if (packed == nullptr) {
+    packed = matmul.pack(ctx, b.data<float>(), shape);
+    release_pages(b);
+  }
   return packed;
 }
 

@@ -1,5 +1,8 @@
 #include "hub/tensor.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -49,11 +52,16 @@ class BytesBuffer final : public Buffer {
 
 class BorrowedBuffer final : public Buffer {
  public:
-  BorrowedBuffer(const void* data, std::size_t size_bytes, std::shared_ptr<const void> owner)
-      : Buffer(const_cast<void*>(data), size_bytes, false), owner_(std::move(owner)) {}
+  BorrowedBuffer(const void* data, std::size_t size_bytes, std::shared_ptr<const void> owner,
+                 Pages pages)
+      : Buffer(const_cast<void*>(data), size_bytes, false),
+        owner_(std::move(owner)),
+        pages_(pages) {}
+  Pages pages() const { return pages_; }
 
  private:
   std::shared_ptr<const void> owner_;
+  Pages pages_;
 };
 
 template <class T>
@@ -83,9 +91,19 @@ BufferRef allocate_buffer(std::size_t size_bytes) {
   return BufferRef::adopt(new HeapBuffer(data, size_bytes));
 }
 
-BufferRef borrow_buffer(const void* data, std::size_t size_bytes,
-                        std::shared_ptr<const void> owner) {
-  return BufferRef::adopt(new BorrowedBuffer(data, size_bytes, std::move(owner)));
+BufferRef borrow_buffer(const void* data, std::size_t size_bytes, std::shared_ptr<const void> owner,
+                        Pages pages) {
+  return BufferRef::adopt(new BorrowedBuffer(data, size_bytes, std::move(owner), pages));
+}
+
+void release_pages(const Tensor& tensor) {
+  const auto* buffer = dynamic_cast<const BorrowedBuffer*>(tensor.buffer().get());
+  if (buffer == nullptr || buffer->pages() != Pages::kOfFile) return;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto start = reinterpret_cast<std::uintptr_t>(tensor.raw_data());
+  const std::uintptr_t first = (start + page - 1) / page * page;
+  const std::uintptr_t last = (start + tensor.size_bytes()) / page * page;
+  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 BufferRef adopt_bytes(std::string bytes) {

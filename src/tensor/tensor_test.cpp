@@ -2,9 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
+#include <fstream>
 #include <limits>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "hub/tensor.h"
 #include "tensor/buffer_pool.h"
 #include "tensor/buffers.h"
@@ -89,6 +92,25 @@ TEST(TensorTest, BorrowedMemoryIsNeverExclusive) {
   EXPECT_FALSE(tensor.is_exclusive());
   owner.reset();
   EXPECT_EQ(tensor.values<float>()[3], 1.5f);
+}
+
+TEST(TensorTest, PagesOfAFileThatWereReleasedAreReadAgain) {
+  const TempDirectory folder;
+  const std::string path = folder.path() + "/bytes";
+  std::string bytes(100'000, 0);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i % 251);
+  std::ofstream(path, std::ios::binary) << bytes;
+  const auto file = MappedFile::open(path);
+  ASSERT_TRUE(file->is_mapped());
+  const Tensor mapped(DType::kUint8, Shape{100'000},
+                      borrow_buffer(file->bytes().data(), bytes.size(), file, Pages::kOfFile));
+  const auto copy = std::make_shared<std::string>(bytes);
+  const Tensor other(DType::kUint8, Shape{100'000},
+                     borrow_buffer(copy->data(), bytes.size(), copy));
+  for (const Tensor& tensor : {mapped, other, mapped.clone()}) {
+    release_pages(tensor);
+    EXPECT_EQ(std::memcmp(tensor.raw_data(), bytes.data(), bytes.size()), 0);
+  }
 }
 
 TEST(HalfTest, RoundsToNearestEven) {
