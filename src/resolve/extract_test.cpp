@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include "base/failing_files.h"
 #include "resolve/testing.h"
 
 namespace hub::testing {
@@ -197,6 +198,18 @@ TEST_F(Extract, ABitThatFlippedInGzipIsFound) {
       EXPECT_EQ(manifest, good) << i;
     }
   }
+}
+
+TEST_F(Extract, AFullDiskIsSaidAsSuch) {
+  const std::string archive = Tar().directory("a").add("a/b", "x").add("c", "y").finished();
+  int fail_at = 1;
+  for (;; ++fail_at) {
+    const FailingFiles files(fail_at);
+    const auto error = error_of([&] { extract(archive, {.files = files}); });
+    if (!error) break;
+    EXPECT_EQ(error->code(), ErrorCode::kResourceExhausted);
+  }
+  EXPECT_GT(fail_at, 6);
 }
 
 TEST_F(Extract, TheLaterOfTwoEqualNamesWins) {

@@ -1,9 +1,13 @@
 // Servers that are busy, late, cut, or lie.
 
 #include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 
 #include "resolve/testing_download.h"
 
@@ -83,6 +87,81 @@ TEST_F(Download, AServerThatSpeaksNoTlsIsATlsError) {
   options_.network.ca_file = "/no/such/file.pem";
   EXPECT_THAT(refused(cat("https://127.0.0.1:", server.port(), "/m")).message(),
               StartsWith("TLS:"));
+}
+
+// `openssl s_server` with a certificate of its own for this machine; not running where there is no
+// such program. Answers with the files of a folder, their names with the query.
+class TlsServer {
+ public:
+  explicit TlsServer(const std::string& folder) {
+    const std::string make =
+        cat("cd '", folder,
+            "' && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+            "-keyout key.pem "
+            "-out cert.pem -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost "
+            ">/dev/null 2>&1");
+    int ends[2];
+    if (std::system(make.c_str()) != 0 || ::pipe(ends) != 0) return;
+    process_ = ::fork();
+    if (process_ == 0) {
+      ::dup2(ends[1], STDOUT_FILENO);
+      if (::chdir(folder.c_str()) != 0) ::_exit(1);
+      ::execlp("openssl", "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", "cert.pem",
+               "-key", "key.pem", "-WWW", nullptr);
+      ::_exit(1);
+    }
+    ::close(ends[1]);
+    read_port(ends[0]);
+    ::close(ends[0]);
+  }
+  ~TlsServer() {
+    if (process_ <= 0) return;
+    ::kill(process_, SIGKILL);
+    ::waitpid(process_, nullptr, 0);
+  }
+  TlsServer(const TlsServer&) = delete;
+  TlsServer& operator=(const TlsServer&) = delete;
+
+  bool runs() const { return !port_.empty(); }
+  std::string url(std::string_view path) const { return cat("https://localhost:", port_, path); }
+
+ private:
+  // "ACCEPT 127.0.0.1:4433".
+  void read_port(int end) {
+    std::string text;
+    char byte = 0;
+    while (::read(end, &byte, 1) == 1) {
+      text += byte;
+      const std::size_t line = text.find("ACCEPT ");
+      if (byte != '\n' || line == std::string::npos) continue;
+      port_ = trim(text.substr(text.rfind(':') + 1));
+      return;
+    }
+  }
+
+  pid_t process_ = 0;
+  std::string port_;
+};
+
+TEST_F(Download, CertificatesAreChecked) {
+  const TempDirectory folder;
+  write_file_atomically(folder.path() + "/m?tf-hub-format=compressed", module_tar());
+  const TlsServer server(folder.path());
+  if (!server.runs()) GTEST_SKIP() << "There is no openssl program.";
+  const Error error = refused(server.url("/m"));
+  EXPECT_THAT(error.message(), StartsWith("TLS:"));
+  EXPECT_EQ(error.code(), ErrorCode::kFailedPrecondition);
+  {
+    const Environment trusted("SSL_CERT_FILE", (folder.path() + "/cert.pem").c_str());
+    EXPECT_THAT(tree_of(resolve(server.url("/m"), options_)), IsModuleTree());
+  }
+  std::filesystem::remove_all(cache_);
+  {
+    const Environment unchecked("TFHUB_DISABLE_CERT_VALIDATION", "True");
+    EXPECT_THAT(refused(server.url("/m")).message(), StartsWith("TLS:"));
+  }
+  const Environment unchecked("TFHUB_DISABLE_CERT_VALIDATION", "true");
+  EXPECT_THAT(tree_of(resolve(server.url("/m"), options_)), IsModuleTree());
 }
 
 TEST_F(Download, PagesForPeopleAreNamedAsSuch) {
