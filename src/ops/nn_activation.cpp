@@ -233,6 +233,31 @@ void compute_gradient(KernelContext& c) {
 template <class Op>
 constexpr KernelFactory gradient_kernel = kernel_function<compute_gradient<Op>>;
 
+// The 16-bit floats are rounded step by step: far below zero the result is 0.
+void compute_selu_gradient(KernelContext& c) {
+  const Tensor& dy = c.input(0);
+  if (wide_dtype(dy.dtype()) == dy.dtype()) return compute_gradient<SeluGradOp>(c);
+  check_one_shape(c);
+  const Tensor& y = c.input(1);
+  Tensor& result = c.output_in_place(0, 0, dy.shape());
+  dispatch(TypeList<Half, BFloat16>{}, dy.dtype(), [&]<class T>() {
+    const auto rounded = [](double value) {
+      return static_cast<float>(static_cast<T>(static_cast<float>(value)));
+    };
+    const float scale = rounded(kSeluScale), scale_alpha = rounded(kSeluScaleAlpha);
+    const T* gradient = dy.data<T>();
+    const T* from = y.data<T>();
+    T* to = result.mutable_data<T>();
+    c.parallel_for(dy.num_elements(), 2, [=](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const auto value = static_cast<float>(from[i]);
+        const float factor = value < 0 ? rounded(value + scale_alpha) : scale;
+        to[i] = static_cast<T>(static_cast<float>(gradient[i]) * factor);
+      }
+    });
+  });
+}
+
 Tensor alpha_of(const KernelInit& init) {
   const float alpha = init.attr<float>("alpha");
   Tensor result(init.output_dtype(0), Shape{});
@@ -335,7 +360,7 @@ constexpr OpDef kOps[] = {
      .outputs = "backprops: T",
      .attrs = "T: {half, bfloat16, float, double}",
      .shape = merged_shape,
-     .kernel = gradient_kernel<SeluGradOp>},
+     .kernel = kernel_function<compute_selu_gradient>},
     {.name = "Softplus",
      .inputs = "features: T",
      .outputs = "activations: T",

@@ -243,6 +243,11 @@ class MaxPoolWithArgmaxKernel final : public PoolKernel {
   void compute(KernelContext& c) const override {
     const ConvShape shape = pool_shape(c.node().op_name, window(c, -1), channels_last_shape(c, 0));
     const Tensor& x = c.input(0);
+    if (x.num_elements() == 0) {
+      throw invalid_argument(
+          "MaxPoolWithArgmax: the input must have elements. Details: its shape is ", x.shape(),
+          ".");
+    }
     Tensor& y = c.output(0, pool_output(shape));
     Tensor& argmax = c.output(1, pool_output(shape));
     if (y.num_elements() == 0) return;

@@ -201,6 +201,7 @@ std::int64_t ConvShape::out_pixels() const {
 }
 
 std::int64_t ConvShape::filter_elements() const {
+  if (groups == 0) return 0;  // no channels
   std::int64_t product = in_channels / groups * out_channels;
   for (int i = 0; i < spatial_dims; ++i) product *= kernel[static_cast<std::size_t>(i)];
   return product;
