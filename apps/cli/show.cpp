@@ -108,6 +108,23 @@ void print_ops(const VariantDescription& variant) {
   print_words(words);
 }
 
+void print_unsupported_nodes(const std::vector<UnsupportedNode>& nodes) {
+  if (nodes.empty()) return;
+  constexpr std::size_t kMaxNodes = 50;
+  constexpr std::size_t kMaxReason = 1024;
+  fmt::print("\n  {} cannot run\n", counted(nodes.size(), "node"));
+  for (std::size_t i = 0; i < std::min(nodes.size(), kMaxNodes); ++i) {
+    const UnsupportedNode& node = nodes[i];
+    std::string place = printable(node.node);
+    if (!node.function.empty()) place += fmt::format(" in function {}", printable(node.function));
+    if (!node.op.empty()) place += fmt::format(" ({})", printable(node.op));
+    fmt::print("    {}: {}\n", place, printable(node.reason, kMaxReason));
+  }
+  if (nodes.size() > kMaxNodes) {
+    fmt::print("    ... and {} more (--json lists all)\n", nodes.size() - kMaxNodes);
+  }
+}
+
 void print_table(const std::string& path, const ModelDescription& description) {
   fmt::print("{}\n  {}, {}", printable(path, 4096), kind_text(description.kind),
              size_text(description.bytes));
@@ -125,6 +142,7 @@ void print_table(const std::string& path, const ModelDescription& description) {
       print_words(variant.attachments);
     }
     print_ops(variant);
+    print_unsupported_nodes(variant.unsupported_nodes);
   }
   if (description.assets.empty()) return;
   fmt::print("\nassets\n");

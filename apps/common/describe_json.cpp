@@ -42,12 +42,20 @@ Json variant_json(const VariantDescription& variant) {
   }
   Json ops = Json::object();
   for (const auto& [op, count] : variant.ops) ops[op] = count;
+  Json unsupported = Json::array();
+  for (const UnsupportedNode& node : variant.unsupported_nodes) {
+    unsupported.push_back({{"node", node.node},
+                           {"op", node.op},
+                           {"function", node.function},
+                           {"reason", node.reason}});
+  }
   return {{"tags", variant.tags},
           {"signatures", std::move(signatures)},
           {"variables", std::move(variables)},
           {"attachments", variant.attachments},
           {"ops", std::move(ops)},
-          {"unsupported_ops", variant.unsupported_ops}};
+          {"unsupported_ops", variant.unsupported_ops},
+          {"unsupported_nodes", std::move(unsupported)}};
 }
 
 }  // namespace

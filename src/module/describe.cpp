@@ -10,13 +10,6 @@
 namespace hub {
 namespace {
 
-// Ops that move values (Switch, Merge...) have no kernels: the executor is theirs.
-bool is_supported(const std::string& name, const OpRegistry& registry) {
-  const Op* op = registry.find(name);
-  return op != nullptr &&
-         (op->def().kernel != nullptr || op->def().control_flow != ControlFlow::kNone);
-}
-
 void count_ops(const GraphDef& graph, VariantDescription& description, const OpRegistry& registry) {
   std::set<std::string> functions;
   for (const FunctionDef& function : graph.library.functions) {
@@ -26,7 +19,7 @@ void count_ops(const GraphDef& graph, VariantDescription& description, const OpR
   for (const NodeDef& node : graph.nodes) ++description.ops[node.op];
   for (const auto& [name, count] : description.ops) {
     // A node may call a function by using its name as the op's.
-    if (!functions.contains(name) && !is_supported(name, registry)) {
+    if (!functions.contains(name) && !is_supported(registry.find(name))) {
       description.unsupported_ops.push_back(name);
     }
   }
@@ -47,6 +40,7 @@ VariantDescription describe(const MetaGraph& meta_graph, const OpRegistry& regis
     description.attachments.push_back(key);
   }
   count_ops(meta_graph.graph, description, registry);
+  description.unsupported_nodes = unsupported_nodes(meta_graph.graph, registry);
   return description;
 }
 

@@ -10,6 +10,7 @@
 #include "format/module_files.h"
 #include "graph/op.h"
 #include "hub/module.h"
+#include "module/unsupported.h"
 #include "module/variables.h"
 
 namespace hub {
@@ -21,6 +22,7 @@ struct VariantDescription {
   std::vector<std::string> attachments;      // keys, sorted
   std::map<std::string, std::int64_t> ops;   // nodes of each op, functions' bodies included
   std::vector<std::string> unsupported_ops;  // sorted
+  std::vector<UnsupportedNode> unsupported_nodes;
 };
 
 struct ModelDescription {

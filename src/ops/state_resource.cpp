@@ -271,6 +271,9 @@ void compute_gather_nd(KernelContext& context) {
   gather_nd(context, existing_value(context), context.input(1));
 }
 
+// Reads are snapshots that share memory anyway.
+void compute_nothing(KernelContext&) {}
+
 constexpr OpDef kOps[] = {
     {.name = "VarHandleOp",
      .outputs = "resource: resource",
@@ -334,6 +337,13 @@ constexpr OpDef kOps[] = {
      .kernel = make_kernel<DestroyResourceKernel>,
      .differentiable = Differentiable::kRefused,
      .stateful = true},
+    {.name = "DisableCopyOnRead",
+     .inputs = "resource: resource",
+     .shape = handle_only_shape,
+     .kernel = kernel_function<compute_nothing>,
+     .differentiable = Differentiable::kRefused,
+     .stateful = true,
+     .reads_variables_only = true},
     {.name = "ResourceGather",
      .inputs = "resource: resource, indices: Tindices",
      .outputs = "output: dtype",
