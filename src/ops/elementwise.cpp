@@ -116,7 +116,7 @@ class ResultBlocks {
   bool streams() const { return streams_; }
   // How many results go through a block at most.
   std::int64_t block() const {
-    return static_cast<std::int64_t>(kStreamedBlock / std::max<std::size_t>(size_, 4));
+    return static_cast<std::int64_t>(kStreamedBlock / size_);
   }
   std::byte* place(std::int64_t i) const { return data_ + static_cast<std::size_t>(i) * size_; }
   void* begin(std::int64_t first, Broadcast::Scratch& scratch) const {

@@ -33,7 +33,11 @@ void PanelMatrix::pack(std::int64_t i, const float* b, std::int64_t row_step,
   const std::int64_t width = std::min(columns_, n_ - first);
   for (std::int64_t row = 0; row < k_; ++row, to += columns_) {
     const float* from = b + row * row_step + first * column_step;
-    for (std::int64_t j = 0; j < width; ++j) to[j] = from[j * column_step];
+    if (column_step == 1) {
+      std::copy_n(from, width, to);
+    } else {
+      for (std::int64_t j = 0; j < width; ++j) to[j] = from[j * column_step];
+    }
     std::fill(to + width, to + columns_, 0.0f);
   }
 }
@@ -47,7 +51,7 @@ template <int kRows, int kVectors>
 void multiply_panel(const float* a, const PanelMatrix& b, std::int64_t i,
                     std::span<const std::int64_t> parts, float* c) {
   constexpr std::int64_t kColumns = 16 * kVectors;
-  constexpr std::int64_t kAhead = 512;
+  constexpr std::int64_t kAhead = 4096;
   const std::int64_t k = b.k();
   const std::int64_t width = b.n() - i * kColumns;
   const float* from = b.panel(i);
@@ -66,7 +70,7 @@ void multiply_panel(const float* a, const PanelMatrix& b, std::int64_t i,
       for (int v = 0; v < kVectors; ++v) {
         const __m512 right = _mm512_load_ps(from + 16 * v);
         // Arithmetic of many rows hides from the processor what is read next.
-        if constexpr (kVectors == 2) __builtin_prefetch(from + 16 * v + kAhead);
+        __builtin_prefetch(from + 16 * v + kAhead);
 #pragma GCC unroll 16
         for (int row = 0; row < kRows; ++row)
           sums[row][v] = _mm512_fmadd_ps(_mm512_set1_ps(a[row * k + j]), right, sums[row][v]);
