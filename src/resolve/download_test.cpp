@@ -47,6 +47,16 @@ TEST_F(Download, C03_ASmartServerRedirects) {
   EXPECT_THAT(smart.targets(), ElementsAre("/module?tf-hub-format=compressed"));
 }
 
+TEST_F(Download, TheCacheMayBeAnywhereOnThisMachine) {
+  TestServer server([](const Request& request) { return TestServer::file(request, module_tar()); });
+  options_.cache_dir = temp_.path() + "/\xd0\xba\xd1\x8d\xd1\x88 \xc3\xbc/deep/";
+  EXPECT_THAT(tree_of(resolve(server.url("/m"), options_)), IsModuleTree());
+  options_.cache_dir = "gs://bucket/cache";
+  const auto error = error_of([&] { resolve(server.url("/m"), options_); });
+  ASSERT_TRUE(error);
+  EXPECT_THAT(error->message(), HasSubstr("must be a folder of this machine"));
+}
+
 TEST_F(Download, C04_TheDescriptorSaysWhatItIs) {
   TestServer server([](const Request& request) { return TestServer::file(request, module_tar()); });
   const std::string handle = server.url("/mock_module.tar");

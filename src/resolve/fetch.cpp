@@ -174,6 +174,10 @@ std::string fetch_into_cache(const std::string& handle, const ResolveOptions& op
     throw value_error(
         "There is no place for downloads: set TFHUB_CACHE_DIR, XDG_CACHE_HOME or HOME.");
   }
+  if (options.cache_dir.find("://") != std::string::npos) {
+    throw value_error("The cache must be a folder of this machine. Details: it is \"",
+                      printable(options.cache_dir), "\".");
+  }
   std::string module_dir = cache_entry_path(options.cache_dir, handle);
   const EntryCheck check = check_entry(module_dir);
   if (check.state == EntryState::kComplete) {

@@ -65,45 +65,65 @@ bool set(T& target, const std::optional<T>& value) {
   return value.has_value();
 }
 
+// False for a value that makes no sense.
+using ApplySetting = bool (*)(ResolveOptions& options, std::string_view value);
+
+bool set_text(std::string& target, std::string_view value) {
+  target = value;
+  return !value.empty();
+}
+
+// "FROM TO".
+bool add_pair(std::vector<std::pair<std::string, std::string>>& pairs, std::string_view value) {
+  const auto [from, to] = split_word(value);
+  if (from.empty() || to.empty() || to.find_first_of(" \t") != to.npos) return false;
+  pairs.emplace_back(from, to);
+  return true;
+}
+
+struct Setting {
+  std::string_view key;
+  ApplySetting apply;
+};
+constexpr Setting kSettings[] = {
+    {"mirror", [](auto& options, auto value) { return add_pair(options.mirrors, value); }},
+    {"alias", [](auto& options, auto value) { return add_pair(options.aliases, value); }},
+    {"cache_dir", [](auto& options, auto value) { return set_text(options.cache_dir, value); }},
+    {"load_format",
+     [](auto& options, auto value) { return set(options.load_format, parse_load_format(value)); }},
+    {"offline", [](auto& options, auto value) { return set(options.offline, parse_bool(value)); }},
+    {"lock_timeout",
+     [](auto& options, auto value) {
+       return set(options.lock_timeout_seconds, parse_seconds(value));
+     }},
+    {"proxy", [](auto& options, auto value) { return set_text(options.network.proxy, value); }},
+    {"ca_file", [](auto& options, auto value) { return set_text(options.network.ca_file, value); }},
+    {"netrc_file",
+     [](auto& options, auto value) { return set_text(options.network.netrc_file, value); }},
+    {"connect_timeout",
+     [](auto& options, auto value) {
+       return set(options.network.connect_timeout_seconds, parse_seconds(value));
+     }},
+    {"stall_timeout",
+     [](auto& options, auto value) {
+       return set(options.network.stall_timeout_seconds, parse_seconds(value));
+     }},
+    {"retries",
+     [](auto& options, auto value) { return set(options.network.retries, parse_count(value)); }},
+    {"retry_wait",
+     [](auto& options, auto value) {
+       return set(options.network.retry_wait_seconds, parse_seconds(value));
+     }},
+    {"storage_endpoint",
+     [](auto& options, auto value) { return set_text(options.network.storage_endpoint, value); }},
+};
+
 // False where the line makes no sense.
 bool apply_setting(ResolveOptions& options, std::string_view key, std::string_view value) {
-  NetworkOptions& network = options.network;
-  if (key == "mirror" || key == "alias") {
-    const auto [from, to] = split_word(value);
-    if (from.empty() || to.empty() || to.find_first_of(" \t") != std::string_view::npos) {
-      return false;
-    }
-    (key == "mirror" ? options.mirrors : options.aliases).emplace_back(from, to);
-    return true;
+  for (const Setting& setting : kSettings) {
+    if (setting.key == key) return setting.apply(options, value);
   }
-  if (value.empty()) return false;
-  if (key == "storage_endpoint")
-    network.storage_endpoint = value;
-  else if (key == "cache_dir")
-    options.cache_dir = value;
-  else if (key == "load_format")
-    return set(options.load_format, parse_load_format(value));
-  else if (key == "offline")
-    return set(options.offline, parse_bool(value));
-  else if (key == "lock_timeout")
-    return set(options.lock_timeout_seconds, parse_seconds(value));
-  else if (key == "proxy")
-    network.proxy = value;
-  else if (key == "ca_file")
-    network.ca_file = value;
-  else if (key == "netrc_file")
-    network.netrc_file = value;
-  else if (key == "connect_timeout")
-    return set(network.connect_timeout_seconds, parse_seconds(value));
-  else if (key == "stall_timeout")
-    return set(network.stall_timeout_seconds, parse_seconds(value));
-  else if (key == "retry_wait")
-    return set(network.retry_wait_seconds, parse_seconds(value));
-  else if (key == "retries")
-    return set(network.retries, parse_count(value));
-  else
-    return false;
-  return true;
+  return false;
 }
 
 // Takes from the config file what the caller left as it is by default.
