@@ -6,6 +6,7 @@
 
 #include "ops/kernels/conv_loops.h"
 #include "ops/kernels/depthwise.h"
+#include "tensor/buffers.h"
 
 namespace hub {
 namespace {
@@ -183,6 +184,7 @@ Tensor FloatConvolution::packed_filter(KernelContext& c, const Plan& plan,
   packed_.push_back(
       {filter, by,
        pack(Tensor(DType::kUint8, Shape{static_cast<std::int64_t>(by->packed_bytes())}))});
+  release_pages(filter);
   return packed_.back().packed;
 }
 
