@@ -13,6 +13,7 @@
 #include "module/attachments.h"
 #include "module/describe.h"
 #include "ops/builtin.h"
+#include "replay/golden_instances.h"
 #include "replay/unit.h"
 #include "tensor/dispatch.h"
 
@@ -214,6 +215,7 @@ void check_description(const GoldenFolder& golden) {
     }
   }
   check_assets(description.assets, json);
+  if (golden.kind() == "hub_module") check_instances(golden);
 }
 
 namespace {

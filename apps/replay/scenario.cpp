@@ -7,8 +7,8 @@
 #include "autodiff/gradients.h"
 #include "base/errors.h"
 #include "common/json_tensor.h"
-#include "graph/flow_context.h"
 #include "hub/hub.h"
+#include "replay/golden_instances.h"
 
 namespace hub::replay {
 namespace {
@@ -143,18 +143,6 @@ class Scenario {
   std::map<std::string, Outputs> results_;
 };
 
-std::string item_name(const GraphState& graph, const CollectionItem& item) {
-  if (const auto* output = std::get_if<OutputId>(&item.value))
-    return graph.data().output_name(*output);
-  if (const auto* node = std::get_if<std::int32_t>(&item.value))
-    return graph.data().node(*node).name;
-  if (const auto* variable = std::get_if<std::shared_ptr<const VariableDef>>(&item.value))
-    return std::string(parse_tensor_name((*variable)->variable_name).node);
-  if (const auto* context = std::get_if<std::shared_ptr<FlowContext>>(&item.value))
-    return (*context)->name();
-  return "bytes";
-}
-
 void check_names(const Scenario& built, const Json& scenario) {
   for (const auto& [id, names] : scenario.at("variables").items()) {
     std::vector<std::string> got;
@@ -163,11 +151,7 @@ void check_names(const Scenario& built, const Json& scenario) {
     if (got != names.get<std::vector<std::string>>())
       throw Mismatch("module ", id, " has the variables ", join(got), ", not ", names.dump());
   }
-  const GraphState& graph = built.graph().state();
-  std::map<std::string, std::vector<std::string>> got;
-  for (const auto& [key, items] : graph.collections) {
-    for (const CollectionItem& item : items) got[key].push_back(item_name(graph, item));
-  }
+  std::map<std::string, std::vector<std::string>> got = collection_names(built.graph().state());
   const auto want =
       scenario.at("collections").get<std::map<std::string, std::vector<std::string>>>();
   if (got == want) return;

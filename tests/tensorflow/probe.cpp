@@ -1,7 +1,7 @@
 // A library for tests that load this one and TensorFlow into one process.
 
-#include <cstdio>
 #include <hub/hub.h>
+#include <cstdio>
 
 // Loads the module at `path` and applies it to one number; NaN (and a message on stderr) where
 // that fails.
