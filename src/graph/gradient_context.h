@@ -8,23 +8,13 @@
 #include <vector>
 
 #include "graph/graph_state.h"
+#include "hub/gradients.h"
 #include "hub/graph.h"
-#include "hub/indexed_slices.h"
 
 namespace hub {
 
-// A gradient; neither where there is none.
-struct GradientValue {
-  Output dense;
-  std::optional<IndexedSlices> slices;
-  bool is_valid() const { return dense.is_valid() || slices.has_value(); }
-};
-
 // True for dtypes that gradients flow through (resources and variants stand for what they hold).
 bool is_differentiable(DType dtype);
-
-// The tensor that the gradient stands for; invalid where there is none.
-Output dense_gradient(const Graph& graph, const GradientValue& gradient);
 
 class GradientContext {
  public:
