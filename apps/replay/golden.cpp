@@ -12,6 +12,7 @@
 #include "replay/golden_session.h"
 #include "replay/golden_value.h"
 #include "replay/scenario.h"
+#include "replay/tuning.h"
 
 namespace hub::replay {
 namespace {
@@ -116,12 +117,6 @@ Replay open_case(const Golden& golden, const Json& golden_case) {
   };
 }
 
-Unit unsupported(std::string id, UnitKind kind, const std::string& what) {
-  return {.id = std::move(id), .kind = kind, .open = [what]() -> Replay {
-            throw Mismatch(what, " are not supported yet");
-          }};
-}
-
 void add_scenario_units(const Golden& golden, const std::string& name, std::vector<Unit>& units) {
   static const Json kNone = Json::array();
   const auto list = [](const Json& json, const char* key) -> const Json& {
@@ -143,9 +138,12 @@ void add_scenario_units(const Golden& golden, const std::string& name, std::vect
     }
   }
   for (const char* key : {"fine_tuning", "fine_tune"}) {
-    const std::size_t count = list(golden->json(), key).size();
-    for (std::size_t i = 0; i < count; ++i)
-      units.push_back(unsupported(cat(name, "/tuning", i), UnitKind::kTuning, "training steps"));
+    int tuning_number = 0;
+    for (const Json& tuning : list(golden->json(), key)) {
+      units.push_back({.id = cat(name, "/tuning", tuning_number++),
+                       .kind = UnitKind::kTuning,
+                       .open = [golden, &tuning] { return open_tuning(golden, tuning); }});
+    }
   }
 }
 

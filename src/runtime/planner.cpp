@@ -271,12 +271,8 @@ class Planner {
       });
       if (waiting[i] == 0) ready.push_back(static_cast<int>(i));
     }
-    // Depth first among what is ready, so that values die early.
-    std::ranges::reverse(ready);
     std::size_t done = 0;
-    while (!ready.empty()) {
-      const int index = ready.back();
-      ready.pop_back();
+    const auto finish = [&](int index, auto&& when_ready) {
       ++done;
       if (!is_constant(index) && !is_feed(index)) {
         order_.push_back(index);
@@ -284,11 +280,49 @@ class Planner {
       }
       const auto& next = users[static_cast<std::size_t>(index)];
       for (auto user = next.rbegin(); user != next.rend(); ++user) {
-        if (--waiting[static_cast<std::size_t>(*user)] == 0) ready.push_back(*user);
+        if (--waiting[static_cast<std::size_t>(*user)] == 0) when_ready(*user);
       }
+    };
+    if (may_write()) ready = read_first(std::move(ready), finish);
+    // Depth first among what is ready, so that values die early.
+    std::ranges::reverse(ready);
+    while (!ready.empty()) {
+      const int index = ready.back();
+      ready.pop_back();
+      finish(index, [&](int user) { ready.push_back(user); });
     }
     const auto kept = static_cast<std::size_t>(std::ranges::count(kept_, true));
     if (done != kept) throw invalid_argument("The graph has a cycle that is no loop.");
+  }
+
+  // Reads of variables that wait for nothing come before all else, as where TensorFlow starts all
+  // roots of a graph at once: an update that the graph does not order after them is not seen.
+  // Gives what is ready then.
+  template <class Finish>
+  std::vector<int> read_first(std::vector<int> ready, const Finish& finish) const {
+    std::vector<int> others;
+    while (!ready.empty()) {
+      const int index = ready.back();
+      ready.pop_back();
+      const Node& node = graph_.node(index);
+      const bool is_first = is_constant(index) || is_feed(index) ||
+                            (node.op != nullptr && (node.op->def().constant_in_session ||
+                                                    node.op->def().reads_variables_only));
+      if (!is_first) {
+        others.push_back(index);
+        continue;
+      }
+      finish(index, [&](int user) { ready.push_back(user); });
+    }
+    std::ranges::sort(others);
+    return others;
+  }
+
+  bool may_write() const {
+    for (std::size_t i = 0; i < kept_.size(); ++i) {
+      if (kept_[i] && may_write_variables(graph_, graph_.node(static_cast<int>(i)))) return true;
+    }
+    return false;
   }
 
   static ControlFlow control_flow(const Node& node) {
