@@ -20,7 +20,7 @@ set(TF1HUB_REPLAYED_MODELS
 
 # The families of which the recorded gradients are replayed, too.
 set(TF1HUB_REPLAYED_GRADIENTS math reduce linalg array state random nn image audio control tables
-    sparse text tftext autodiff)
+    sparse text tftext nets losses_layers autodiff)
 
 # tf1hub_replay_test(NAME OPTION... -- PATH...): every unit passes, or stands in
 # known_exceptions.json.
@@ -56,6 +56,8 @@ foreach(golden IN LISTS modules)
 endforeach()
 tf1hub_add_replay(zoo ${module_paths})
 tf1hub_replay_test(scenarios --only scenarios,misuse -- "${CMAKE_SOURCE_DIR}/tests/data/zoo")
+tf1hub_replay_test(training --training -- "${CMAKE_SOURCE_DIR}/tests/data/zoo"
+                   "${TF1HUB_SHARED_DIR}/real")
 
 list(TRANSFORM TF1HUB_REPLAYED_MODELS PREPEND "${TF1HUB_SHARED_DIR}/real/" OUTPUT_VARIABLE model_paths)
 tf1hub_add_replay(real ${model_paths})
