@@ -146,7 +146,7 @@ BufferRef BufferPool::allocate(DType dtype, std::int64_t count) {
   }
   const int index = size_class(*bytes);
   if (PooledBuffer* buffer = core_->take(index, *bytes)) return BufferRef::adopt(buffer);
-  void* data = std::aligned_alloc(kBufferAlignment, class_bytes(index));
+  void* data = allocate_aligned(class_bytes(index));
   if (data == nullptr) {
     core_->take_failed(index);
     throw resource_exhausted("Out of memory. Details: ", *bytes, " bytes were asked for.");

@@ -12,6 +12,10 @@ namespace hub {
 // Every allocated buffer starts at a multiple of this, for vector loads.
 inline constexpr std::size_t kBufferAlignment = 64;
 
+// As std::aligned_alloc with kBufferAlignment, of which `size_bytes` is a multiple; to be freed
+// with std::free. Large memory is asked for in large pages: fewer faults when it is first written,
+// and the processor reads ahead further.
+void* allocate_aligned(std::size_t size_bytes);
 // Uninitialised memory. Errors: RESOURCE_EXHAUSTED.
 BufferRef allocate_buffer(std::size_t size_bytes);
 // Memory for `count` elements; strings, resources and variants are constructed.

@@ -79,12 +79,26 @@ BufferRef new_objects(std::int64_t count) {
 
 }  // namespace
 
+void* allocate_aligned(std::size_t size_bytes) {
+  void* data = std::aligned_alloc(kBufferAlignment, size_bytes);
+#ifdef MADV_HUGEPAGE
+  constexpr std::size_t kLargePage = std::size_t{2} << 20;
+  if (data != nullptr && size_bytes >= 2 * kLargePage) {
+    // Only pages that lie inside: memory is not to become more.
+    const auto start = reinterpret_cast<std::uintptr_t>(data);
+    const std::uintptr_t first = (start + kLargePage - 1) / kLargePage * kLargePage;
+    const std::uintptr_t last = (start + size_bytes) / kLargePage * kLargePage;
+    if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+  }
+#endif
+  return data;
+}
+
 BufferRef allocate_buffer(std::size_t size_bytes) {
   const std::size_t rounded =
       (size_bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
-  void* data = rounded < size_bytes
-                   ? nullptr
-                   : std::aligned_alloc(kBufferAlignment, std::max(rounded, kBufferAlignment));
+  void* data =
+      rounded < size_bytes ? nullptr : allocate_aligned(std::max(rounded, kBufferAlignment));
   if (data == nullptr) {
     throw resource_exhausted("Out of memory. Details: ", size_bytes, " bytes were asked for.");
   }
