@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "ops/unicode_script.h"
+
 namespace hub {
 
 inline bool is_ascii(std::string_view text) {
@@ -26,21 +28,39 @@ void change_case_ascii(std::string_view text, std::string& result) {
   for (char& c : result) c = kLower ? ascii_lower(c) : ascii_upper(c);
 }
 
-// All letters of UTF-8 text. ICU gets the text up to its first NUL, as TensorFlow's kernel
-// hands it over.
+template <bool kLower>
+void change_case(icu::UnicodeString& text) {
+  if constexpr (kLower) {
+    text.toLower(icu::Locale::getRoot());
+  } else {
+    text.toUpper(icu::Locale::getRoot());
+  }
+}
+
+// All letters of UTF-8 text, but for those that TensorFlow's ICU does not know. ICU gets the
+// text up to its first NUL, as TensorFlow's kernel hands it over.
 template <bool kLower>
 void change_case_utf8(std::string_view text, std::string& result) {
   text = text.substr(0, text.find('\0'));
   if (is_ascii(text)) return change_case_ascii<kLower>(text, result);
-  icu::UnicodeString unicode = icu::UnicodeString::fromUTF8(
+  const icu::UnicodeString unicode = icu::UnicodeString::fromUTF8(
       icu::StringPiece(text.data(), static_cast<std::int32_t>(text.size())));
-  if constexpr (kLower) {
-    unicode.toLower(icu::Locale::getRoot());
-  } else {
-    unicode.toUpper(icu::Locale::getRoot());
-  }
   result.clear();
-  unicode.toUTF8String(result);
+  std::int32_t begin = 0;  // of what has not been written
+  const auto write = [&](std::int32_t end) {
+    icu::UnicodeString known(unicode, begin, end - begin);
+    change_case<kLower>(known);
+    known.toUTF8String(result);
+    begin = end;
+  };
+  for (std::int32_t i = 0; i < unicode.length(); i = unicode.moveIndex32(i, 1)) {
+    if (!is_newer(unicode.char32At(i), kTensorFlowUnicode)) continue;
+    write(i);
+    const std::int32_t end = unicode.moveIndex32(i, 1);
+    unicode.tempSubStringBetween(i, end).toUTF8String(result);
+    begin = end;
+  }
+  write(unicode.length());
 }
 
 }  // namespace hub
