@@ -164,10 +164,12 @@ OpFamily text_regex_ops();
 OpFamily text_split_ops();
 OpFamily text_substr_ops();
 OpFamily text_unicode_ops();
+OpFamily tftext_bytes_ops();
 OpFamily tftext_normalize_ops();
 OpFamily tf_sentencepiece_ops();
 OpFamily tftext_sentencepiece_ops();
 OpFamily tftext_split_ops();
+OpFamily tftext_trim_ops();
 OpFamily tftext_wordpiece_ops();
 OpFamily topk_ops();
 
@@ -333,10 +335,12 @@ const OpRegistry& builtin_ops() {
         text_split_ops(),
         text_substr_ops(),
         text_unicode_ops(),
+        tftext_bytes_ops(),
         tftext_normalize_ops(),
         tf_sentencepiece_ops(),
         tftext_sentencepiece_ops(),
         tftext_split_ops(),
+        tftext_trim_ops(),
         tftext_wordpiece_ops(),
         topk_ops(),
     };
