@@ -115,9 +115,7 @@ class ResultBlocks {
 
   bool streams() const { return streams_; }
   // How many results go through a block at most.
-  std::int64_t block() const {
-    return static_cast<std::int64_t>(kStreamedBlock / size_);
-  }
+  std::int64_t block() const { return static_cast<std::int64_t>(kStreamedBlock / size_); }
   std::byte* place(std::int64_t i) const { return data_ + static_cast<std::size_t>(i) * size_; }
   void* begin(std::int64_t first, Broadcast::Scratch& scratch) const {
     return narrows_ || streams_ ? static_cast<void*>(scratch.bytes) : place(first);
