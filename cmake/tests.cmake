@@ -115,10 +115,26 @@ if(TARGET example_classify_digits)
                        PASS_REGULAR_EXPRESSION "582 of 597 pictures")
 endif()
 
+set_property(TEST example.use_module PROPERTY PASS_REGULAR_EXPRESSION
+  "variables: 1\nthe first answer is the better one\n")
+set_property(TEST example.named_signature PROPERTY PASS_REGULAR_EXPRESSION
+  "input apples: float32 \\[\\?,3\\]\ninput oranges: int64 \\[\\?\\]\ncats: -1.01056 -2.07693\ndogs: 1 0 0 0 0 0 1 0\n")
+set_property(TEST example.create_module PROPERTY PASS_REGULAR_EXPRESSION
+  "loaded again, \\[2,100\\]: the same numbers\n")
+
 # Rules that hold for the sources as text.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 add_test(NAME check_layers
          COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/tools/check_layers.py")
+
+# The C++ in the guides compiles.
+foreach(page IN ITEMS using-modules composing-modules creating-modules hosting-modules
+        caching)
+  add_test(NAME docs.snippets.${page}
+           COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/tools/compile_snippets.py"
+                   "${CMAKE_CXX_COMPILER}" "${CMAKE_SOURCE_DIR}/include"
+                   "${CMAKE_SOURCE_DIR}/docs/${page}.md")
+endforeach()
 
 # The page of ops says what the tables say.
 add_test(NAME docs.ops COMMAND tf1hub-opsdoc "${CMAKE_SOURCE_DIR}/tests/data"

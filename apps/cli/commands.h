@@ -33,8 +33,12 @@ struct CommandEntry {
 
 CommandEntry add_show(CLI::App& program);
 CommandEntry add_run(CLI::App& program);
+CommandEntry add_embed(CLI::App& program);
+CommandEntry add_classify(CLI::App& program);
 CommandEntry add_bench(CLI::App& program);
+CommandEntry add_export(CLI::App& program);
 CommandEntry add_verify(CLI::App& program);
+CommandEntry add_diff(CLI::App& program);
 CommandEntry add_resolve(CLI::App& program);
 CommandEntry add_cache(CLI::App& program);
 

@@ -40,9 +40,10 @@ int run(int argc, char** argv) {
       "tf1hub COMMAND --help shows a command's options and examples.\n"
       "Exit status: 0 done; 1 failed; 2 wrong usage; 3 not found or not downloaded; 4 an op or\n"
       "feature is not supported; 5 verification failed.");
-  const std::vector<CommandEntry> commands = {add_show(program),    add_run(program),
-                                              add_bench(program),   add_verify(program),
-                                              add_resolve(program), add_cache(program)};
+  const std::vector<CommandEntry> commands = {
+      add_show(program),    add_run(program),    add_embed(program),  add_classify(program),
+      add_bench(program),   add_export(program), add_verify(program), add_diff(program),
+      add_resolve(program), add_cache(program)};
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

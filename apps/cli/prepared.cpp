@@ -49,15 +49,20 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
       ->check(CLI::Range(1, 1024));
 }
 
-PreparedModel open_prepared(const ModelOptions& options) {
-  const ModuleFiles files = open_model_files(resolve_handle(options.module));
+OpenedModel open_model(const ModelOptions& options) {
+  ModuleFiles files = open_model_files(resolve_handle(options.module));
   std::vector<std::string> tags;
   if (!options.tags.empty()) tags = split(options.tags, ',');
   checking_usage([&] { return find_variant(files, tags); });
-  PreparedModel model;
-  model.runner = std::make_unique<ModelRunner>(
+  auto runner = std::make_unique<const ModelRunner>(
       files,
       RunnerOptions{.tags = tags, .engine = {.threads = options.threads}, .seed = options.seed});
+  return {std::move(files), std::move(runner)};
+}
+
+PreparedModel open_prepared(const ModelOptions& options) {
+  PreparedModel model;
+  model.runner = open_model(options).runner;
   if (model.runner->signatures().empty() && options.signature.empty()) return model;
   model.signature = options.signature.empty() ? default_signature_name(model.runner->signatures())
                                               : options.signature;

@@ -26,11 +26,18 @@ struct ModelOptions {
 void add_model_options(CLI::App& command, ModelOptions& options);
 
 struct PreparedModel {
-  std::unique_ptr<ModelRunner> runner;
+  std::unique_ptr<const ModelRunner> runner;
   std::string signature;  // empty: a graph without signatures
 };
 
-// Opens the model; the signature is known to exist.
+struct OpenedModel {
+  ModuleFiles files;
+  std::unique_ptr<const ModelRunner> runner;
+};
+// Errors: UsageError for unknown tags; those of ModelRunner.
+OpenedModel open_model(const ModelOptions& options);
+
+// The same; the signature is known to exist.
 // Errors: UsageError for unknown tags or signatures; those of ModelRunner.
 PreparedModel open_prepared(const ModelOptions& options);
 

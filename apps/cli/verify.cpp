@@ -41,6 +41,9 @@ ExitStatus verify(const HandleOptions& module) {
   fmt::print("{} is whole: {}, {}, {}, {}, {}\n", module.handle, counted(result.graphs, "graph"),
              counted(result.signatures, "signature"), counted(result.variables, "variable"),
              counted(result.tensors, "stored tensor"), counted(result.assets, "asset"));
+  if (!result.unsupported_ops.empty()) {
+    fmt::print("Ops that this library does not have: {}\n", join(result.unsupported_ops));
+  }
   return kDone;
 }
 

@@ -15,5 +15,6 @@
 #include "hub/resolver.h"
 #include "hub/session.h"
 #include "hub/tensor.h"
+#include "hub/text.h"
 #include "hub/value.h"
 #include "hub/variables.h"

@@ -1,10 +1,16 @@
 #include "module/verify.h"
 
+#include <algorithm>
+#include <set>
+
 #include "base/errors.h"
+#include "graph/function.h"
 #include "graph/import.h"
 #include "module/attachments.h"
 #include "module/init_ops.h"
 #include "module/signature.h"
+#include "module/spec_impl.h"
+#include "module/state_ops.h"
 #include "module/variables.h"
 #include "module/variants.h"
 #include "ops/builtin.h"
@@ -18,13 +24,15 @@ class Verifier {
 
   Verification verify() {
     check_checkpoint();
+    check_tags();
     const std::vector<MetaGraph>& variants = files_.model.meta_graphs;
     for (std::size_t i = 0; i < variants.size(); ++i) {
       place_ = cat("graph ", tags_text(variants[i].tags));
       check_variant(variants[i]);
       if (i < files_.asset_bindings.size()) check_assets(files_.asset_bindings[i]);
     }
-    result_.assets = static_cast<std::int64_t>(files_.assets.size());
+    check_asset_files();
+    result_.unsupported_ops.assign(unsupported_ops_.begin(), unsupported_ops_.end());
     return std::move(result_);
   }
 
@@ -54,6 +62,12 @@ class Verifier {
     collect(place_, [&] { import_graph_def(meta_graph.graph, graph); });
     // A part of the graph says nothing of the rest.
     if (result_.problems.size() > problems) return;
+    check_functions(graph);
+    check_collections(graph, meta_graph);
+    if (files_.kind == ModelKind::kTf1Hub) check_module_rules(graph, meta_graph);
+    for (const Node& node : graph.nodes()) {
+      if (node.op == nullptr) unsupported_ops_.insert(node.op_name);
+    }
     collect(place_, [&] { static_cast<void>(attachments_of(meta_graph, files_.path)); });
     for (const auto& [name, signature] : meta_graph.signatures) {
       check_signature(graph, bind_signature(name, signature));
@@ -100,6 +114,65 @@ class Verifier {
     }
   }
 
+  // Each function that a node calls, and each that has no attributes of its own.
+  void check_functions(const GraphData& graph) {
+    std::set<std::string> seen;
+    const auto check = [&](const FunctionRef& function) {
+      if (function.name.empty() || !seen.insert(function_key(function)).second) return;
+      collect(cat(place_, ", function \"", printable(function.name), "\""),
+              [&] { static_cast<void>(instantiate_function(function, graph)); });
+    };
+    for (const Node& node : graph.nodes()) {
+      for (const auto& [name, value] : node.attrs) {
+        if (const auto* function = std::get_if<FunctionRef>(&value.value)) check(*function);
+        if (const auto* list = std::get_if<AttrList>(&value.value)) {
+          for (const FunctionRef& function : list->functions) check(function);
+        }
+      }
+    }
+    for (const auto& [name, function] : graph.functions) {
+      if (function->signature.attrs.empty())
+        check({.name = name, .attrs = {}, .unknown_fields = {}});
+    }
+  }
+
+  // The nodes and tensors that collections name.
+  void check_collections(const GraphData& graph, const MetaGraph& meta_graph) {
+    for (const auto& [key, collection] : meta_graph.collections) {
+      const auto* names = std::get_if<NodeNames>(&collection.value);
+      if (names == nullptr) continue;
+      for (const std::string& name : names->values) {
+        collect(cat(place_, ", collection \"", printable(key), "\""), [&] {
+          if (graph.find(name) < 0) static_cast<void>(graph.find_output(name));
+        });
+      }
+    }
+  }
+
+  void check_module_rules(const GraphData& graph, const MetaGraph& meta_graph) {
+    const std::vector<std::string> unsupported = unsupported_collections(meta_graph);
+    if (!unsupported.empty()) {
+      result_.problems.push_back(
+          cat(place_, ": Unsupported collections in graph: [", printable(join(unsupported)), "]"));
+    }
+    for (const Node& node : graph.nodes()) {
+      if (!is_state_op(node.op) || node.outputs.size() == 1) continue;
+      result_.problems.push_back(cat(place_, ": node \"", printable(node.name),
+                                     "\" holds state and has ", node.outputs.size(),
+                                     " outputs, expected 1"));
+    }
+  }
+
+  void check_tags() {
+    std::set<std::string> seen;
+    for (const MetaGraph& meta_graph : files_.model.meta_graphs) {
+      const std::string tags = tags_text(meta_graph.tags);
+      if (!seen.insert(tags).second) {
+        result_.problems.push_back(cat("Tags ", tags, " used repeatedly"));
+      }
+    }
+  }
+
   void check_variables(const MetaGraph& meta_graph) {
     for (const ModelVariable& variable : variables_of(meta_graph, files_.path)) {
       // Those of an object graph are stored under other names.
@@ -130,8 +203,23 @@ class Verifier {
     }
   }
 
+  // Reads every byte: a bad disk shows here.
+  void check_asset_files() {
+    for (const std::string& asset : files_.assets) {
+      ++result_.assets;
+      collect(cat("asset ", printable(asset, 4096)), [&] {
+        constexpr std::uint64_t kPiece = std::uint64_t{1} << 20;
+        const InputFile file(cat(files_.path, "/assets/", asset));
+        std::string buffer(std::min(kPiece, file.size()), '\0');
+        for (std::uint64_t at = 0; at < file.size(); at += buffer.size())
+          file.read_at(at, buffer.data(), std::min<std::uint64_t>(buffer.size(), file.size() - at));
+      });
+    }
+  }
+
   const ModuleFiles& files_;
   std::string place_;
+  std::set<std::string> unsupported_ops_;
   Verification result_;
 };
 

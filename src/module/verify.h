@@ -19,10 +19,14 @@ struct Verification {
   std::int64_t signatures = 0;
   std::int64_t variables = 0;
   std::int64_t assets = 0;
+  // Ops that this library does not have, sorted. Not a problem of the model.
+  std::vector<std::string> unsupported_ops;
 };
 
-// Every checksum, every graph, every signature's tensors with dtype and shape, every
-// variable's stored tensor, every asset, every op that initialises something.
+// Every checksum, every graph with the functions that it calls, every signature's tensors with
+// dtype and shape, every variable's node and stored tensor, every asset to its last byte, every op
+// that initialises something, every name in a collection, and the rules of modules: which
+// collections they have, each set of tags once, one output for what holds state.
 Verification verify_model(const ModuleFiles& files);
 
 }  // namespace hub

@@ -77,5 +77,46 @@ TEST_F(VerifyTest, ASignatureThatContradictsItsGraphIsFound) {
                           HasSubstr("signature 'default', output 'default': A signature says")));
 }
 
+TEST_F(VerifyTest, ModulesHaveOnlyTheCollectionsOfModules) {
+  ModuleFiles files = open_model_files(zoo("half_plus_two"));
+  files.model.meta_graphs[0].collections["losses"].value = NodeNames{{"mul:0"}};
+  EXPECT_THAT(verify_model(files).problems,
+              ElementsAre(HasSubstr("Unsupported collections in graph: [losses]")));
+}
+
+TEST_F(VerifyTest, ACollectionNamesWhatIsThere) {
+  ModuleFiles files = open_model_files(zoo("half_plus_two"));
+  files.model.meta_graphs[0].collections["update_ops"].value = NodeNames{{"mul", "nowhere"}};
+  EXPECT_THAT(verify_model(files).problems,
+              ElementsAre(HasSubstr("collection \"update_ops\": There is no such node")));
+}
+
+TEST_F(VerifyTest, TwoGraphsWithTheSameTags) {
+  ModuleFiles files = open_model_files(zoo("half_plus_two"));
+  files.model.meta_graphs.push_back(files.model.meta_graphs[0]);
+  EXPECT_THAT(verify_model(files).problems, ElementsAre("Tags {} used repeatedly"));
+}
+
+TEST_F(VerifyTest, AFunctionThatCannotBeMade) {
+  ModuleFiles files = open_model_files(zoo("functions"));
+  auto& functions = files.model.meta_graphs[0].graph.library.functions;
+  ASSERT_FALSE(functions.empty());
+  functions[0].nodes.clear();
+  EXPECT_THAT(verify_model(files).problems, ::testing::Contains(HasSubstr(", function \"")));
+}
+
+TEST_F(VerifyTest, AVariableWhoseNodeIsMissing) {
+  ModuleFiles files = open_model_files(zoo("half_plus_two"));
+  auto& nodes = files.model.meta_graphs[0].graph.nodes;
+  for (NodeDef& node : nodes) {
+    if (node.name == "a") node.name = "a_moved";
+    for (std::string& input : node.inputs) {
+      if (input == "a") input = "a_moved";
+    }
+    node.attrs.erase("_class");
+  }
+  EXPECT_THAT(verify_model(files).problems, ElementsAre(HasSubstr("there is no node \"a\"")));
+}
+
 }  // namespace
 }  // namespace hub::testing
