@@ -13,6 +13,7 @@
 #include "hub/ops.h"
 #include "hub/optimizers.h"
 #include "hub/resolver.h"
+#include "hub/saver.h"
 #include "hub/session.h"
 #include "hub/tensor.h"
 #include "hub/text.h"

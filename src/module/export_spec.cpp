@@ -7,7 +7,7 @@
 #include "format/assets.h"
 #include "format/checkpoint_state.h"
 #include "format/module_files.h"
-#include "module/variables.h"
+#include "module/variable_slices.h"
 
 namespace hub {
 namespace {
@@ -22,13 +22,6 @@ std::map<std::string, ModelVariable> all_variables(const ModuleSpec::Impl& spec)
     }
   }
   return result;
-}
-
-TensorSlice slice_of(const VariablePart& part) {
-  TensorSlice slice;
-  for (std::size_t axis = 0; axis < part.offset.size(); ++axis)
-    slice.extents.push_back({part.offset[axis], part.shape[axis]});
-  return slice;
 }
 
 // Values of a checkpoint, under names of their own there.

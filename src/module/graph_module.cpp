@@ -7,6 +7,7 @@
 #include "module/apply_inputs.h"
 #include "module/export_spec.h"
 #include "module/state_graph.h"
+#include "module/variable_slices.h"
 #include "module/variants.h"
 
 namespace hub {
@@ -144,16 +145,8 @@ class SessionValues final : public VariableValues {
       writer.add(name, value_of(variable));
       return;
     }
-    for (const Variable& part : variable.parts()) {
-      const PartitionInfo partition = part.partition();
-      const Tensor value = value_of(part);
-      TensorSlice slice;
-      for (int axis = 0; axis < partition.full_shape.rank(); ++axis) {
-        slice.extents.push_back(
-            {partition.offset[static_cast<std::size_t>(axis)], value.shape().dim(axis)});
-      }
-      writer.add_slice(name, partition.full_shape, slice, value);
-    }
+    for (const Variable& part : variable.parts())
+      writer.add_slice(name, part.partition().full_shape, slice_of(part), value_of(part));
   }
 
  private:

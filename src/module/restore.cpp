@@ -5,17 +5,10 @@
 #include "base/errors.h"
 #include "module/init_ops.h"
 #include "module/model_runner.h"
+#include "module/variable_slices.h"
 
 namespace hub {
 namespace {
-
-TensorSlice slice_of(const VariablePart& part) {
-  TensorSlice slice;
-  for (std::size_t axis = 0; axis < part.offset.size(); ++axis) {
-    slice.extents.push_back({part.offset[axis], part.shape[axis]});
-  }
-  return slice;
-}
 
 // Parts of a variable differ in the first dimension only.
 void check_rows(const ModelVariable& variable) {

@@ -4,10 +4,10 @@
 #include <set>
 
 #include "base/errors.h"
-#include "format/tensor_slice.h"
 #include "graph/meta_graph.h"
 #include "hub/ops.h"
 #include "module/state_ops.h"
+#include "module/variable_slices.h"
 
 namespace hub {
 
@@ -167,21 +167,8 @@ void check_stored(const std::string& key, const Variable& variable,
 }
 
 std::string slice_text(const Variable& part) {
-  const PartitionInfo partition = part.partition();
-  TensorSlice slice;
-  for (int axis = 0; axis < partition.full_shape.rank(); ++axis) {
-    slice.extents.push_back(
-        {partition.offset[static_cast<std::size_t>(axis)], part.shape().dim(axis)});
-  }
-  std::string text;
-  for (const std::int64_t dim : partition.full_shape.dims()) text += cat(dim, " ");
-  for (std::size_t axis = 0; axis < slice.extents.size(); ++axis) {
-    text += cat(axis == 0 ? "" : ":", slice.extents[axis].start, ",", slice.extents[axis].length);
-  }
-  return text;
+  return to_string(SliceSpec{part.partition().full_shape, slice_of(part)});
 }
-
-Tensor string_vector(const std::vector<std::string>& texts) { return strings(texts); }
 
 // The variable's definition in every collection becomes another one.
 void replace_definition(GraphState& graph, const std::shared_ptr<const VariableDef>& old,
@@ -221,8 +208,8 @@ void restore_from_checkpoint(const Graph& graph, const VariableMap& variables,
   const Operation restore =
       graph.op("RestoreV2",
                {ops::constant(graph, make_scalar(checkpoint.prefix()), "prefix"),
-                ops::constant(graph, string_vector(keys), "tensor_names"),
-                ops::constant(graph, string_vector(slices), "shape_and_slices")},
+                ops::constant(graph, strings(keys), "tensor_names"),
+                ops::constant(graph, strings(slices), "shape_and_slices")},
                {{"dtypes", dtypes}}, scope.name());
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     const Variable& variable = wanted[i].variable;
