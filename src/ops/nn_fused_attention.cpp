@@ -288,7 +288,20 @@ class AttentionKernel final : public Kernel {
   dnn::Matmul matmul_;
 };
 
-Shapes attention_shape(ShapeContext&) { return {PartialShape::unknown_dims(4)}; }
+// As far as queries and values say: a mask, or one of them, may be broadcast.
+Shapes attention_shape(ShapeContext& c) {
+  const PartialShape q = c.with_rank(0, 4), v = c.with_rank(2, 4);
+  const auto axis = [&](std::string_view list, std::size_t i) {
+    return static_cast<int>(c.attr<AttrList>(list).ints.at(i));
+  };
+  std::vector<std::int64_t> dims(4, -1);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const std::int64_t size = q.dim(axis("q_axes", i));
+    if (size != 1) dims[static_cast<std::size_t>(axis("y_axes", i))] = size;
+  }
+  dims[static_cast<std::size_t>(axis("y_axes", 3))] = v.dim(axis("v_axes", 3));
+  return {PartialShape(dims)};
+}
 
 constexpr OpDef kOps[] = {
     {.name = kFusedOp,

@@ -44,6 +44,22 @@ std::int64_t band_count(const ConvShape& image, int threads) {
   return std::max<std::int64_t>(1, std::min(wanted, most));
 }
 
+// Into how many parts a filter's output channels are cut; 1: none. Where the filter is what a
+// convolution reads most of, threads share its channels: with rows each of them would read all of
+// it. This follows from the shape alone, since oneDNN sums fewer channels in another order.
+std::int64_t channel_parts(const ConvShape& image) {
+  constexpr std::int64_t kLarge = 1 << 17, kTimes = 4;
+  const std::int64_t data =
+      image.in_pixels() * image.in_channels + image.out_pixels() * image.out_channels;
+  if (image.groups != 1 || image.filter_elements() < std::max(kLarge, data * kTimes)) return 1;
+  constexpr std::int64_t kUnit = 64, kWide = 128;  // channels of a part
+  for (const std::int64_t parts : {4, 2}) {
+    if (image.out_channels % (parts * kUnit) == 0 && image.out_channels / parts >= kWide)
+      return parts;
+  }
+  return 1;
+}
+
 // A product of the input's pixels and the filter: where its rows lie does not matter.
 bool is_pointwise(const ConvShape& shape) {
   for (std::size_t i = 0; i < static_cast<std::size_t>(shape.spatial_dims); ++i) {
@@ -121,7 +137,9 @@ std::shared_ptr<const FloatConvolution::Plan> FloatConvolution::make_plan(
   auto plan = std::make_shared<Plan>();
   plan->shape = image;
   plan->wanted_bands = bands;
-  if (bands > 1) add_bands(*plan);
+  plan->channels = image.out_channels;
+  if (kind_ == ConvKind::kForward) add_channel_parts(*plan);
+  if (bands > 1 && plan->bands.empty()) add_bands(*plan);
   if (plan->bands.empty()) {
     plan->primitives.clear();
     if (auto whole = Convolution::create(kind_, image, epilogue_)) {
@@ -132,6 +150,22 @@ std::shared_ptr<const FloatConvolution::Plan> FloatConvolution::make_plan(
   for (const auto& primitive : plan->primitives)
     plan->scratch_bytes = std::max(plan->scratch_bytes, primitive->scratch_bytes());
   return plan;
+}
+
+// Leaves no bands where the filter cannot be cut.
+void FloatConvolution::add_channel_parts(Plan& plan) const {
+  const std::int64_t parts = channel_parts(plan.shape);
+  if (parts == 1) return;
+  ConvShape part = plan.shape;
+  part.out_channels /= parts;
+  auto primitive = Convolution::create(kind_, part, epilogue_);
+  if (primitive == nullptr ||
+      primitive->implementation() != Convolution::implementation(kind_, plan.shape, epilogue_))
+    return;
+  plan.channels = part.out_channels;
+  for (std::int64_t i = 0; i < parts; ++i)
+    plan.bands.push_back({primitive.get(), 0, 0, i * part.out_channels});
+  plan.primitives.push_back(std::move(primitive));
 }
 
 // Leaves no bands where the image cannot be cut. The bands are computed as the whole image would
@@ -165,11 +199,12 @@ void FloatConvolution::add_bands(Plan& plan) const {
   }
 }
 
-Tensor FloatConvolution::packed_filter(KernelContext& c, const Plan& plan,
-                                       const Tensor& filter) const {
+Tensor FloatConvolution::packed_filter(KernelContext& c, const Plan& plan, const Tensor& filter,
+                                       std::int64_t first_channel) const {
   const auto& by = plan.primitives.front();
   const auto pack = [&](Tensor packed) {
-    by->pack(filter.data<float>(), plan.shape.out_channels, packed.mutable_raw_data());
+    by->pack(filter.data<float>() + first_channel, plan.shape.out_channels,
+             packed.mutable_raw_data());
     return packed;
   };
   if (!stable_filter_) return pack(bytes(c, by->packed_bytes()));
@@ -178,11 +213,11 @@ Tensor FloatConvolution::packed_filter(KernelContext& c, const Plan& plan,
     return kept.filter.raw_data() != filter.raw_data();
   });
   for (const PackedFilter& kept : packed_) {
-    if (kept.by->packs_like(*by)) return kept.packed;
+    if (kept.first_channel == first_channel && kept.by->packs_like(*by)) return kept.packed;
   }
   filter.buffer()->pin();
   packed_.push_back(
-      {filter, by,
+      {filter, first_channel, by,
        pack(Tensor(DType::kUint8, Shape{static_cast<std::int64_t>(by->packed_bytes())}))});
   release_pages(filter);
   return packed_.back().packed;
@@ -235,6 +270,8 @@ void FloatConvolution::run_images(KernelContext& c, const ConvShape& shape, floa
     }
     return conv_backward_data_loops<float>(c, shape, filter.data<float>(), y, x);
   }
+  if (plan->channels != shape.out_channels)
+    return run_channels(c, *plan, shape.batch, x, filter, y, bias);
   Tensor packed = packed_filter(c, *plan, filter);
   void* weights = packed.mutable_raw_data();
   const auto bands = static_cast<std::int64_t>(plan->bands.size());
@@ -247,6 +284,38 @@ void FloatConvolution::run_images(KernelContext& c, const ConvShape& shape, floa
       const Band& band = plan->bands[static_cast<std::size_t>(i % bands)];
       band.primitive->run(x + i / bands * in_size + band.in_offset, weights, bias,
                           y + i / bands * out_size + band.out_offset, scratch.mutable_raw_data());
+    }
+  });
+}
+
+// Each band is a part of the channels, computed apart from y and then put there.
+void FloatConvolution::run_channels(KernelContext& c, const Plan& plan, std::int64_t batch,
+                                    float* x, const Tensor& filter, float* y,
+                                    const float* bias) const {
+  const auto parts = static_cast<std::int64_t>(plan.bands.size());
+  std::vector<Tensor> weights;
+  for (const Band& band : plan.bands)
+    weights.push_back(packed_filter(c, plan, filter, band.first_channel));
+  const std::int64_t pixels = plan.shape.out_pixels(), all = plan.shape.out_channels;
+  const std::int64_t in_size = plan.shape.in_pixels() * plan.shape.in_channels;
+  const double part_ns = cost_ns(plan.shape) / static_cast<double>(parts);
+  c.parallel_for(batch * parts, part_ns, [&](std::int64_t begin, std::int64_t end) {
+    Tensor scratch = bytes(c, plan.scratch_bytes);
+    Tensor part = c.temporary(kFloat, Shape{pixels * plan.channels});
+    float* result = part.mutable_data<float>();
+    for (std::int64_t i = begin; i < end; ++i) {
+      const auto index = static_cast<std::size_t>(i % parts);
+      const Band& band = plan.bands[index];
+      float* to = y + i / parts * pixels * all + band.first_channel;
+      if (epilogue_.accumulate) {
+        for (std::int64_t pixel = 0; pixel < pixels; ++pixel)
+          std::copy_n(to + pixel * all, plan.channels, result + pixel * plan.channels);
+      }
+      band.primitive->run(x + i / parts * in_size, weights[index].mutable_raw_data(),
+                          bias == nullptr ? nullptr : bias + band.first_channel, result,
+                          scratch.mutable_raw_data());
+      for (std::int64_t pixel = 0; pixel < pixels; ++pixel)
+        std::copy_n(result + pixel * plan.channels, plan.channels, to + pixel * all);
     }
   });
 }

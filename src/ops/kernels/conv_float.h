@@ -29,11 +29,12 @@ class FloatConvolution {
                   float* filter) const;
 
  private:
-  // A part of one image: rows of its result.
+  // A part of one image: rows of its result, or channels of it.
   struct Band {
     const dnn::Convolution* primitive;
     std::int64_t in_offset;  // in elements, from the image's first
     std::int64_t out_offset;
+    std::int64_t first_channel = 0;
   };
   // For one image of a shape.
   struct Plan {
@@ -41,10 +42,12 @@ class FloatConvolution {
     std::int64_t wanted_bands = 1;
     std::vector<std::shared_ptr<const dnn::Convolution>> primitives;  // none: loops
     std::vector<Band> bands;
+    std::int64_t channels = 0;  // of the result that a band makes; all, or a part of them
     std::size_t scratch_bytes = 0;
   };
   struct PackedFilter {
     Tensor filter;
+    std::int64_t first_channel;
     std::shared_ptr<const dnn::Convolution> by;
     Tensor packed;
   };
@@ -54,7 +57,11 @@ class FloatConvolution {
   std::shared_ptr<const Plan> plan_for(const dnn::ConvShape& shape, int threads) const;
   std::shared_ptr<const Plan> make_plan(const dnn::ConvShape& image, std::int64_t bands) const;
   void add_bands(Plan& plan) const;
-  Tensor packed_filter(KernelContext& c, const Plan& plan, const Tensor& filter) const;
+  void add_channel_parts(Plan& plan) const;
+  void run_channels(KernelContext& c, const Plan& plan, std::int64_t batch, float* x,
+                    const Tensor& filter, float* y, const float* bias) const;
+  Tensor packed_filter(KernelContext& c, const Plan& plan, const Tensor& filter,
+                       std::int64_t first_channel = 0) const;
 
   const dnn::ConvKind kind_;
   const bool stable_filter_;
