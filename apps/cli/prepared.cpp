@@ -47,6 +47,10 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
                      "Signature to apply; default: default or serving_default");
   command.add_option("--threads", options.threads, "Threads to use; default: one for each CPU")
       ->check(CLI::Range(1, 1024));
+  command
+      .add_option("--memory-limit", options.memory_limit_mb,
+                  "Refuse a run whose values would take more megabytes at a time")
+      ->check(CLI::Range(1, 1 << 30));
 }
 
 OpenedModel open_model(const ModelOptions& options) {
@@ -55,8 +59,10 @@ OpenedModel open_model(const ModelOptions& options) {
   if (!options.tags.empty()) tags = split(options.tags, ',');
   checking_usage([&] { return find_variant(files, tags); });
   auto runner = std::make_unique<const ModelRunner>(
-      files,
-      RunnerOptions{.tags = tags, .engine = {.threads = options.threads}, .seed = options.seed});
+      files, RunnerOptions{.tags = tags,
+                           .engine = {.threads = options.threads,
+                                      .memory_limit = options.memory_limit_mb << 20},
+                           .seed = options.seed});
   return {std::move(files), std::move(runner)};
 }
 

@@ -19,6 +19,7 @@ struct ModelOptions {
   std::string tags;  // "a,b"
   std::string signature;
   int threads = 0;
+  std::uint64_t memory_limit_mb = 0;  // 0: none
   std::optional<std::int64_t> seed;
 };
 

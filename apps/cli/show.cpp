@@ -10,6 +10,7 @@
 #include "cli/table.h"
 #include "common/describe_json.h"
 #include "module/describe.h"
+#include "module/model_runner.h"
 #include "module/variants.h"
 #include "ops/builtin.h"
 
@@ -152,9 +153,95 @@ void print_table(const std::string& path, const ModelDescription& description) {
 struct ShowOptions {
   HandleOptions module;
   bool json = false;
+  bool memory = false;
+  std::int64_t batch = 1;
+  std::int64_t length = 128;
 };
 
+// A tensor for a dense input: the first dimension that may be of any size is the batch.
+Tensor example_input(const ValueInfo& info, const ShowOptions& options) {
+  std::vector<std::int64_t> dims;
+  for (int axis = 0; axis < info.shape.rank(); ++axis) {
+    const std::int64_t any = axis == 0 ? options.batch : options.length;
+    dims.push_back(info.shape.dim(axis) < 0 ? any : info.shape.dim(axis));
+  }
+  return {info.dtype, Shape(dims)};
+}
+
+struct SignatureMemory {
+  std::string name;
+  MemoryEstimate estimate;
+  std::string error;  // why it is not known
+};
+
+SignatureMemory signature_memory(const ModelRunner& runner, const std::string& name,
+                                 const ShowOptions& options) {
+  SignatureMemory result{name, {}, {}};
+  try {
+    TensorMap inputs;
+    for (const auto& [key, value] : runner.signature(name).inputs) {
+      if (value.info.kind != ValueKind::kDense || !value.info.shape.has_rank())
+        throw unimplemented("The size of input \"", printable(key), "\" is not known.");
+      inputs.emplace(key, example_input(value.info, options));
+    }
+    result.estimate = runner.estimate_memory(name, inputs);
+  } catch (const Error& error) {
+    result.error = error.message();
+  }
+  return result;
+}
+
+void print_memory(std::uint64_t weights, const std::vector<SignatureMemory>& signatures,
+                  const ShowOptions& options) {
+  fmt::print("\nweights {}\nvalues at a time, batch {}, other unknown sizes {}\n",
+             size_text(weights), options.batch, options.length);
+  std::vector<std::vector<std::string>> rows;
+  for (const SignatureMemory& signature : signatures) {
+    std::string more = signature.error;
+    if (signature.estimate.unknown_values > 0) {
+      more = fmt::format(
+          "and {} of unknown size",
+          counted(static_cast<std::uint64_t>(signature.estimate.unknown_values), "value"));
+    }
+    rows.push_back({printable(signature.name),
+                    signature.error.empty() ? size_text(signature.estimate.peak_bytes) : "?",
+                    std::move(more)});
+  }
+  fmt::print("{}", aligned(rows, 2));
+}
+
+// Opens the model without reading its checkpoint.
+ExitStatus show_memory(const ShowOptions& options) {
+  const ModuleFiles files = open_model_files(resolve_handle(options.module));
+  const ModelRunner runner(files, {.restore = false});
+  std::uint64_t weights = 0;
+  for (const ModelVariable& variable : runner.variables()) {
+    if (const auto shape = variable.shape.as_shape())
+      weights += static_cast<std::uint64_t>(shape->num_elements()) * dtype_size(variable.dtype);
+  }
+  std::vector<SignatureMemory> signatures;
+  for (const auto& [name, bound] : runner.signatures())
+    signatures.push_back(signature_memory(runner, name, options));
+  if (!options.json) {
+    print_memory(weights, signatures, options);
+    return kDone;
+  }
+  nlohmann::ordered_json json{{"weights", weights}, {"signatures", nlohmann::json::object()}};
+  for (const SignatureMemory& signature : signatures) {
+    nlohmann::ordered_json& entry = json["signatures"][printable(signature.name)];
+    if (!signature.error.empty()) {
+      entry = {{"error", signature.error}};
+      continue;
+    }
+    entry = {{"values", signature.estimate.peak_bytes},
+             {"unknown_values", signature.estimate.unknown_values}};
+  }
+  fmt::print("{}\n", json.dump());
+  return kDone;
+}
+
 ExitStatus show(const ShowOptions& options) {
+  if (options.memory) return show_memory(options);
   const ModelDescription description =
       describe(open_model_files(resolve_handle(options.module)), builtin_ops());
   if (options.json) {
@@ -175,8 +262,24 @@ CommandEntry add_show(CLI::App& program) {
       "show", "Say what a module is: graphs, signatures, variables, assets, ops");
   add_handle(*command, options->module);
   command->add_flag("--json", options->json, "Print one JSON object");
+  CLI::Option* memory = command->add_flag(
+      "--memory", options->memory,
+      "Say instead what each signature's values take at a time, known before a run");
+  command
+      ->add_option("--batch", options->batch,
+                   "For --memory: the size of an unknown first dimension")
+      ->needs(memory)
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
+  command
+      ->add_option("--length", options->length,
+                   "For --memory: the size of other unknown dimensions")
+      ->needs(memory)
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
   command->footer(examples_text({
       "tf1hub show examples/data/text-embedding-en-64/module",
+      "tf1hub show --memory --batch 8 examples/data/digits-classification/module",
       "tf1hub show --json frozen_graph.pb",
   }));
   return {command, [options] { return show(*options); }};

@@ -86,15 +86,29 @@ int ModelRunner::find_node(std::string_view name) const {
   throw not_found("There is no such node in the graph. Details: \"", printable(name), "\".");
 }
 
-void ModelRunner::prepare(std::string_view signature_name) const {
-  const Target& wanted = target(signature_name);
+PreparedRun ModelRunner::prepared(const Target& wanted) const {
   std::vector<OutputId> feeds;
   for (const auto& feed : wanted.feeds) {
     if (feed) feeds.push_back(*feed);
   }
   std::vector<OutputId> fetches;
   for (const Target::Part& part : wanted.parts) fetches.push_back(part.tensor);
-  engine_->prepare(feeds, fetches, wanted.nodes);
+  return engine_->prepare(feeds, fetches, wanted.nodes);
+}
+
+void ModelRunner::prepare(std::string_view signature_name) const {
+  static_cast<void>(prepared(target(signature_name)));
+}
+
+MemoryEstimate ModelRunner::estimate_memory(std::string_view signature_name,
+                                            const TensorMap& inputs) const {
+  const Target& wanted = target(signature_name);
+  const std::vector<Tensor> values = bind_inputs(signature(signature_name), inputs);
+  std::vector<Shape> shapes;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (wanted.feeds[i]) shapes.push_back(values[i].shape());
+  }
+  return prepared(wanted).estimate_memory(shapes);
 }
 
 TensorMap ModelRunner::call(std::string_view signature_name, const TensorMap& inputs,

@@ -56,6 +56,9 @@ class ModelRunner {
 
   // Plans without running. Errors: as `call`.
   void prepare(std::string_view signature_name) const;
+  // What a call with inputs of these shapes takes, before anything runs; the values do not matter.
+  // Errors: as `call`.
+  MemoryEstimate estimate_memory(std::string_view signature_name, const TensorMap& inputs) const;
   // The outputs of the signature, and what the options add.
   // Errors: those of bind_inputs, NOT_FOUND for a tensor that is not in the graph, and those
   // of the graph's ops.
@@ -92,6 +95,7 @@ class ModelRunner {
 
   Target find_tensors(const BoundSignature& signature) const;
   const Target& target(std::string_view name) const;
+  PreparedRun prepared(const Target& wanted) const;
   const ModelVariable& find_variable(std::string_view name) const;
   int find_node(std::string_view name) const;
   void restore(const ModuleFiles& files, const MetaGraph& meta_graph) const;

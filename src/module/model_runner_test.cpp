@@ -51,6 +51,29 @@ TEST(ModelRunnerTest, CallsShareState) {
   EXPECT_EQ(runner.variable("n").scalar<std::int64_t>(), before + 2);
 }
 
+TEST(ModelRunnerTest, MemoryIsKnownBeforeARun) {
+  for (const char* name : {"inception_v3_feature_vector", "mobilenet_v2_feature_vector"}) {
+    const ModelRunner runner(zoo(name), {.engine = {.threads = 1}});
+    TensorMap inputs;
+    for (const auto& [key, value] : runner.signature("default").inputs) {
+      std::vector<std::int64_t> dims;
+      for (const std::int64_t dim : value.info.shape.dims())
+        dims.push_back(dim >= 0 ? dim : dims.empty() ? 2 : 96);
+      Tensor images(kFloat, Shape(dims));
+      for (float& pixel : images.mutable_values<float>()) pixel = 0.5f;
+      inputs.emplace(key, std::move(images));
+    }
+    const MemoryEstimate estimate = runner.estimate_memory("default", inputs);
+    EXPECT_EQ(estimate.unknown_values, 0) << name;
+    const std::size_t before = runner.engine().peak_bytes();
+    runner.call("default", inputs);
+    const auto real = static_cast<double>(runner.engine().peak_bytes());
+    EXPECT_GT(real, static_cast<double>(before));
+    EXPECT_GE(static_cast<double>(estimate.peak_bytes), real * 0.8) << name;
+    EXPECT_LE(static_cast<double>(estimate.peak_bytes), real * 2) << name;
+  }
+}
+
 TEST(ModelRunnerTest, ComputesOnlyTheWantedOutputs) {
   const ModelRunner runner(zoo("counter"));
   const TensorMap inputs = {{"x", make_tensor<float>({1, 2}, {1, 2})}};

@@ -39,6 +39,7 @@ struct PlanEdge {
 };
 
 struct Loop;
+struct MemoryEstimate;  // session.h
 class FunctionRuntime;
 
 // Which stateful nodes of a function's body run: those that its outputs and control outputs need,
@@ -81,6 +82,9 @@ class Plan {
   };
   void run(Step& step, std::span<Tensor> feeds, std::span<Tensor> fetches, Profile* profile) const;
 
+  // What a run with feeds of these shapes takes, before it runs.
+  MemoryEstimate estimate_memory(std::span<const Shape> feeds) const;
+
   // Errors: INVALID_ARGUMENT for a feed of another dtype than the tensor's.
   void check_feeds(std::span<const Tensor> feeds) const;
 
@@ -100,6 +104,8 @@ class Plan {
 
   GraphData graph_;  // the pruned and optimised copy
   std::vector<PlanNode> nodes_;
+  std::vector<int> node_indices_;  // of `nodes_` in `graph_`
+  std::vector<int> feed_nodes_;    // in `graph_`
   int num_slots_ = 0;
   std::vector<std::pair<int, Tensor>> constants_;
   std::vector<int> feed_slots_;  // -1: nothing needs this feed

@@ -441,6 +441,7 @@ class Planner {
       plan_.constants_.emplace_back(slots_[i], *graph_.constant({static_cast<int>(i), 0}));
     }
     for (const OutputId feed : feeds_) {
+      plan_.feed_nodes_.push_back(feed.node);
       const bool needed = kept_[static_cast<std::size_t>(feed.node)];
       if (needed) slots_[static_cast<std::size_t>(feed.node)] = plan_.num_slots_++;
       plan_.feed_slots_.push_back(slots_[static_cast<std::size_t>(feed.node)]);
@@ -473,6 +474,7 @@ class Planner {
       with_context([&] { make_kernel(plan_node); },
                    [&] { return cat("in node \"", node.name, "\" (", node.op_name, ")"); });
       plan_.nodes_.push_back(std::move(plan_node));
+      plan_.node_indices_.push_back(index);
     }
   }
 

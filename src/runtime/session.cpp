@@ -119,9 +119,28 @@ std::vector<Tensor> Engine::run(std::span<const EngineFeed> feeds,
   return results;
 }
 
+MemoryEstimate PreparedRun::estimate_memory(std::span<const Shape> feeds) const {
+  return plan_->estimate_memory(feeds);
+}
+
+// Errors: RESOURCE_EXHAUSTED.
+static void check_memory(const Plan& plan, std::span<const Tensor> feeds, std::size_t limit) {
+  std::vector<Shape> shapes;
+  shapes.reserve(feeds.size());
+  for (const Tensor& feed : feeds) shapes.push_back(feed.shape());
+  const MemoryEstimate estimate = plan.estimate_memory(shapes);
+  if (estimate.peak_bytes <= limit) return;
+  throw resource_exhausted(
+      "The run would take more memory than is allowed. Details: its values "
+      "take ",
+      estimate.peak_bytes, " bytes at a time, the limit is ", limit, ".");
+}
+
 void PreparedRun::run(std::span<Tensor> feeds, std::span<Tensor> fetches,
                       const EngineRunOptions& options) const {
   plan_->check_feeds(feeds);
+  if (const std::size_t limit = state_->options.memory_limit; limit > 0)
+    check_memory(*plan_, feeds, limit);
   Step step;
   step.buffers = &state_->buffers;
   step.max_threads = state_->options.threads;

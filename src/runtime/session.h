@@ -29,6 +29,9 @@ struct EngineOptions {
   int threads = 0;     // at most this many threads compute; 0: one for each CPU
   bool passes = true;  // false: nothing is folded or fused, for tests
   ExecutorKind executor = ExecutorKind::kStructured;
+  // The values of a run may take this many bytes at a time; 0: any number. A run that would need
+  // more is refused before it starts, with RESOURCE_EXHAUSTED.
+  std::size_t memory_limit = 0;
   // Gets what Print and PrintV2 say, a line at a time, from any thread. Empty: it is dropped.
   std::function<void(std::string_view)> log = {};
 };
@@ -45,6 +48,14 @@ struct EngineRunOptions {
   const std::atomic<bool>* cancelled = nullptr;                // set it to stop the run: CANCELLED
   std::optional<std::chrono::steady_clock::duration> timeout;  // DEADLINE_EXCEEDED
   std::vector<NodeProfile>* profile = nullptr;                 // filled where wanted
+};
+
+// Memory that the values of a run take at a time, found from shapes. An upper bound but for what
+// kernels need while they compute: a result that may be written in the place of an input is
+// counted.
+struct MemoryEstimate {
+  std::size_t peak_bytes = 0;
+  int unknown_values = 0;  // whose shapes only the run finds out; these are not counted
 };
 
 struct EngineFeed {
@@ -110,10 +121,13 @@ class Engine {
 class PreparedRun {
  public:
   // `feeds` are in the order given to `prepare`, and moved from; `fetches` are filled in order.
-  // A run of a plan without loops allocates nothing once it has run with these shapes.
-  // Errors: those of Engine::run.
+  // A run of a plan without loops, and without a memory limit, allocates nothing once it has run
+  // with these shapes. Errors: those of Engine::run.
   void run(std::span<Tensor> feeds, std::span<Tensor> fetches,
            const EngineRunOptions& options = {}) const;
+
+  // What a run takes with feeds of these shapes, in the order given to `prepare`.
+  MemoryEstimate estimate_memory(std::span<const Shape> feeds) const;
 
  private:
   friend class Engine;
