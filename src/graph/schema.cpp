@@ -204,6 +204,18 @@ class SchemaParser {
     return PartialShape(dims);
   }
 
+  // The only default tensors are vectors of uint8: "[255, 0]".
+  Tensor bytes(std::string_view text) const {
+    if (!text.starts_with("[")) bad(text, "expected a list of numbers");
+    std::vector<std::uint8_t> values;
+    for (const auto word : split_top_level(text.substr(1, text.size() - 2), ',')) {
+      values.push_back(static_cast<std::uint8_t>(integer(word)));
+    }
+    Tensor tensor(DType::kUint8, Shape{static_cast<std::int64_t>(values.size())});
+    std::copy(values.begin(), values.end(), tensor.mutable_data<std::uint8_t>());
+    return tensor;
+  }
+
   AttrValue value(std::string_view type, std::string_view text) const {
     if (type == "int") return AttrValue(integer(text));
     if (type == "float") return AttrValue(real(text));
@@ -211,6 +223,7 @@ class SchemaParser {
     if (type == "string") return AttrValue(quoted(text));
     if (type == "type") return AttrValue(types(text).at(0));
     if (type == "shape") return AttrValue(shape(text));
+    if (type == "tensor") return AttrValue(bytes(text));
     if (type == "func") {
       FunctionRef function;
       function.name = quoted(text);

@@ -120,6 +120,7 @@ OpFamily random_truncated_ops();
 OpFamily reduce_ops();
 OpFamily reduce_arg_ops();
 OpFamily reduce_bincount_ops();
+OpFamily reduce_counts_ops();
 OpFamily reduce_scan_ops();
 OpFamily reduce_segment_ops();
 OpFamily reduce_sparse_segment_ops();
@@ -130,6 +131,7 @@ OpFamily sparse_parse_ops();
 OpFamily sparse_parse_sequence_ops();
 OpFamily sparse_combine_ops();
 OpFamily sparse_cross_ops();
+OpFamily sparse_edit_distance_ops();
 OpFamily sparse_gradient_ops();
 OpFamily sparse_math_ops();
 OpFamily sparse_matmul_ops();
@@ -148,6 +150,7 @@ OpFamily state_scatter_ops();
 OpFamily state_scatter_nd_ops();
 OpFamily state_slice_ops();
 OpFamily summary_ops();
+OpFamily summary_media_ops();
 OpFamily table_ops();
 OpFamily table_dense_ops();
 OpFamily table_hash_ops();
@@ -291,6 +294,7 @@ const OpRegistry& builtin_ops() {
         reduce_ops(),
         reduce_arg_ops(),
         reduce_bincount_ops(),
+        reduce_counts_ops(),
         reduce_scan_ops(),
         reduce_segment_ops(),
         reduce_sparse_segment_ops(),
@@ -301,6 +305,7 @@ const OpRegistry& builtin_ops() {
         sparse_parse_sequence_ops(),
         sparse_combine_ops(),
         sparse_cross_ops(),
+        sparse_edit_distance_ops(),
         sparse_gradient_ops(),
         sparse_math_ops(),
         sparse_matmul_ops(),
@@ -319,6 +324,7 @@ const OpRegistry& builtin_ops() {
         state_scatter_nd_ops(),
         state_slice_ops(),
         summary_ops(),
+        summary_media_ops(),
         table_ops(),
         table_dense_ops(),
         table_hash_ops(),

@@ -184,7 +184,42 @@ constexpr std::string_view kWhileAttrs =
     "T: list(type) >= 0; cond: func; body: func; output_shapes: list(shape) = []; "
     "parallel_iterations: int = 10";
 
+void compute_to_bool(KernelContext& c) {
+  *c.output(0, Shape{}).mutable_data<bool>() = truth(c.input(0));
+}
+
+// Which of several branches is for this device: everything runs on the CPU.
+class DeviceIndexKernel final : public Kernel {
+ public:
+  explicit DeviceIndexKernel(const KernelInit& init) {
+    const auto& names = init.attr<AttrList>("device_names").strings;
+    index_ = static_cast<std::int32_t>(std::ranges::find(names, "CPU") - names.begin());
+  }
+  void compute(KernelContext& c) const override {
+    *c.output(0, Shape{}).mutable_data<std::int32_t>() = index_;
+  }
+
+ private:
+  std::int32_t index_;
+};
+
+Shapes one_scalar(ShapeContext&) { return {PartialShape::scalar()}; }
+
 constexpr OpDef kOps[] = {
+    {.name = "DeviceIndex",
+     .outputs = "index: int32",
+     .attrs = "device_names: list(string)",
+     .shape = one_scalar,
+     .kernel = make_kernel<DeviceIndexKernel>,
+     .differentiable = Differentiable::kRefused,
+     .stateful = true},
+    {.name = "ToBool",
+     .inputs = "input: T",
+     .outputs = "output: bool",
+     .attrs = "T: type",
+     .shape = one_scalar,
+     .kernel = kernel_function<compute_to_bool>,
+     .differentiable = Differentiable::kRefused},
     {.name = "PartitionedCall",
      .inputs = "args: Tin",
      .outputs = "output: Tout",

@@ -11,25 +11,13 @@
 #include "format/coding.h"
 #include "graph/shape_rules.h"
 #include "ops/kernel.h"
+#include "ops/summary_message.h"
 #include "tensor/dispatch.h"
 
 namespace hub {
 namespace {
 
-// Fields of messages: their key holds the number and how they are written.
-constexpr std::uint32_t kFixed64 = 1;
-constexpr std::uint32_t kBytes = 2;
-constexpr std::uint32_t kFixed32 = 5;
-
-void append_key(std::string& out, std::uint32_t field, std::uint32_t kind) {
-  append_varint(out, field << 3 | kind);
-}
-
-void append_bytes(std::string& out, std::uint32_t field, std::string_view bytes) {
-  append_key(out, field, kBytes);
-  append_varint(out, bytes.size());
-  out += bytes;
-}
+using namespace summary;
 
 void append_double(std::string& out, double value) {
   const auto bits = std::bit_cast<std::uint64_t>(value);
@@ -50,23 +38,6 @@ void append_doubles(std::string& out, std::uint32_t field, std::span<const doubl
   for (const double value : values) append_double(out, value);
 }
 
-// Summary.value
-constexpr std::uint32_t kValue = 1;
-// Summary.Value: its tag, and one of the others
-constexpr std::uint32_t kTag = 1;
-constexpr std::uint32_t kSimpleValue = 2;
-constexpr std::uint32_t kHistogram = 5;
-
-std::string tagged(std::string_view tag) {
-  std::string value;
-  if (!tag.empty()) append_bytes(value, kTag, tag);
-  return value;
-}
-
-void write_summary(KernelContext& c, std::string summary) {
-  *c.output(0, Shape{}).mutable_data<std::string>() = std::move(summary);
-}
-
 void compute_scalar(KernelContext& c) {
   const Tensor& tags = c.input(0);
   const Tensor& values = c.input(1);
@@ -78,8 +49,7 @@ void compute_scalar(KernelContext& c) {
   dispatch(RealNumbers{}, values.dtype(), [&]<class T>() {
     for (std::int64_t i = 0; i < values.num_elements(); ++i) {
       std::string value = tagged(tags.data<std::string>()[i]);
-      append_key(value, kSimpleValue, kFixed32);
-      append_uint32(value, std::bit_cast<std::uint32_t>(static_cast<float>(values.data<T>()[i])));
+      append_float(value, kSimpleValue, static_cast<float>(values.data<T>()[i]));
       append_bytes(summary, kValue, value);
     }
   });

@@ -39,5 +39,23 @@ TEST(SummaryTest, AHistogramHasOnlyNumbers) {
               HasSubstr("finite"));
 }
 
+TEST(SummaryTest, PicturesAndSoundsAreCheckedAndNumbered) {
+  const Tensor tag = make_scalar(std::string("a"));
+  const Tensor pictures(DType::kUint8, Shape{2, 1, 1, 1});
+  const std::string summary =
+      run("ImageSummary", {tag, pictures}, {{"T", DType::kUint8}})[0].scalar<std::string>();
+  EXPECT_THAT(summary, HasSubstr("a/image/0"));
+  EXPECT_THAT(summary, HasSubstr("a/image/1"));
+  EXPECT_EQ(error_code_of([&] {
+              run("ImageSummary", {tag, Tensor(DType::kUint8, Shape{2, 1, 1, 2})},
+                  {{"T", DType::kUint8}});
+            }),
+            ErrorCode::kInvalidArgument);
+  EXPECT_THAT(error_of([&] {
+                run("AudioSummaryV2", {tag, floats({1, 2}, {0, 0}), scalar(0.0F)});
+              }),
+              HasSubstr("sample rate must be positive"));
+}
+
 }  // namespace
 }  // namespace hub::testing
