@@ -37,6 +37,9 @@ function(tf1hub_add_test name library)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60)
 endfunction()
 
+set_source_files_properties("${CMAKE_SOURCE_DIR}/src/module/text_test.cpp" PROPERTIES
+  COMPILE_DEFINITIONS "TF1HUB_LARGE_DIR=\"${TF1HUB_LARGE_DIR}\"")
+
 # One program a layer. Tests left of ops link their own layer and nothing to its right.
 set(layer_library_is_enough base tensor format resolve graph)
 foreach(layer IN LISTS layers)

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/errors.h"
@@ -127,14 +126,12 @@ TEST(SentencePiecesTest, ACommaAfterADigitStandsAlone) {
               ElementsAre("\u2581a", "\u2581", "5", ","));
 }
 
-// Recorded texts with the vocabulary of a published module, where that is at hand.
+// Recorded texts with the vocabulary of a trained module, where that is at hand.
 TEST(WordPiecesTest, RecordedTexts) {
-  const char* module = std::getenv("TF1HUB_BERT_MODULE");
-  const std::string golden = TF1HUB_SHARED_DIR "/large/bert_minilm/golden/tokenization.json";
-  if (module == nullptr || !path_exists(golden)) {
-    GTEST_SKIP() << "TF1HUB_BERT_MODULE names no module, or " << golden << " is missing";
-  }
-  const auto t = make_word_pieces(read_file(cat(module, "/assets/vocab.txt")));
+  const std::string folder = TF1HUB_LARGE_DIR "/bert_minilm";
+  const std::string golden = folder + "/golden/tokenization.json";
+  if (!path_exists(golden)) GTEST_SKIP() << golden << " is missing";
+  const auto t = make_word_pieces(read_file(folder + "/module/assets/vocab.txt"));
   const auto recorded = nlohmann::json::parse(read_file(golden));
   for (const auto& line : recorded.at("lines")) {
     const auto& ids = line.contains("original") ? line.at("original") : line.at("ids");
