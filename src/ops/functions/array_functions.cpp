@@ -25,7 +25,8 @@ Input reduction_axes(const Output& x, const Axes& axes) {
     if (axes.is_scalar()) return make_scalar<std::int32_t>(axes.axes()->front());
     return int_vector(*axes.axes());
   }
-  if (x.shape().has_rank()) {
+  // TensorFlow takes a rank of 0 for an unknown one.
+  if (x.shape().has_rank() && x.shape().rank() > 0) {
     std::vector<int> all;
     for (int i = 0; i < x.shape().rank(); ++i) all.push_back(i);
     return constant(x.graph(), int_vector(all));
