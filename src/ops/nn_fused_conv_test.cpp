@@ -84,7 +84,8 @@ TEST(ConvolutionFusionTest, AResidualMayStillBeBroadcast) {
     const OutputId y = g.add("BiasAdd", {convolution(g, x, {3, 3, 4, 4}), stored(g, noise({4}))});
     return std::vector{x, more, g.add("Relu", {g.add("AddV2", {y, more})})};
   };
-  for (const auto& [batch, others] : {std::pair(1, 3), std::pair(3, 1)}) {
+  for (const std::int64_t batch : {1, 3}) {
+    const std::int64_t others = 4 - batch;
     TestGraph fused, plain({.passes = false});
     const auto run = [&](TestGraph& g) {
       const std::vector<OutputId> nodes = build(g);
