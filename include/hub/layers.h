@@ -224,7 +224,7 @@ struct SparseEmbeddingOptions {
   std::optional<double> max_norm = {};
   std::string name = {};
 };
-// A row for each row of ids, which all hold at least one id (see safe_embedding_lookup_sparse):
+// A row for each row of ids (0 for a row without ids that others follow):
 // the sum of the ids' rows, divided by their number or its square root; with weights, a sparse
 // value of the same places, by their sum or the root of the sum of their squares.
 HUB_EXPORT Output embedding_lookup_sparse(const Variable& table, const SparseValue& ids,
