@@ -241,7 +241,7 @@ constexpr OpDef kOps[] = {
      .inputs = "tag: string, tensor: T",
      .outputs = "summary: string",
      .attrs = "max_images: int >= 1 = 3; T: {uint8, float, half, double} = float; bad_color: "
-              "tensor = []",
+              "tensor = [255, 0, 0, 255]",
      .shape = scalar_shape,
      .kernel = make_kernel<ImageKernel>,
      .differentiable = Differentiable::kNone},
