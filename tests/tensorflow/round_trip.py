@@ -35,7 +35,9 @@ def check(oracle, folder, name):
         numbers = NUMBERS.match(difference)
         try:
             a, b = (float(text) for text in numbers.groups())
-            if abs(a - b) <= max(1e-2 * max(abs(a), abs(b)), 1e-5):
+            # Adam moves by the sign of a gradient that is rounding noise.
+            noise = 1e-2 if "variables_after" in difference else 1e-5
+            if abs(a - b) <= max(1e-2 * max(abs(a), abs(b)), noise):
                 continue
         except (AttributeError, ValueError):
             pass
