@@ -132,7 +132,7 @@ add_test(NAME check_layers
 
 # The C++ in the guides compiles.
 foreach(page IN ITEMS using-modules composing-modules creating-modules hosting-modules
-        caching)
+        caching training)
   add_test(NAME docs.snippets.${page}
            COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/tools/compile_snippets.py"
                    "${CMAKE_CXX_COMPILER}" "${CMAKE_SOURCE_DIR}/include"
