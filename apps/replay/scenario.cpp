@@ -38,7 +38,7 @@ class Scopes {
 // The graph of a scenario.
 class Scenario {
  public:
-  Scenario(const GoldenFolder& golden, const Json& json) : golden_(golden), json_(json) {
+  Scenario(const GoldenFolder& golden, const Json& json) : golden_(golden) {
     for (const auto& [name, value] : json.at("feeds").items()) {
       const Tensor tensor = golden.input(name, value, golden.model_path()).at(name);
       feeds_.emplace(name,
@@ -135,7 +135,6 @@ class Scenario {
   }
 
   const GoldenFolder& golden_;
-  const Json& json_;
   Graph graph_;
   std::map<std::string, Output> feeds_;
   Feeds fed_;
