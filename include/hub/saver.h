@@ -48,14 +48,18 @@ class HUB_EXPORT Saver {
   void restore(Session& session, const std::string& prefix) const;
 
   // The checkpoints that this saver keeps, from the oldest.
-  const std::vector<std::string>& last_checkpoints() const { return kept_; }
+  std::vector<std::string> last_checkpoints() const;
   // Goes on where another saver stopped: those of the folder's state file.
   void recover_last_checkpoints(const std::string& directory);
 
  private:
   Graph graph_;
   SaverOptions options_;
-  std::vector<std::string> kept_;
+  struct Kept {
+    std::string prefix;
+    double saved_at_seconds = 0;  // since 1970
+  };
+  std::vector<Kept> kept_;
 };
 
 // The prefix of the newest checkpoint of a folder, where its files exist.

@@ -130,23 +130,29 @@ std::string Saver::save(const Session& session, const std::string& prefix,
           write_file_atomically(cat(checkpoint, kMetaSuffix), export_meta_graph_def(graph_));
       },
       [&] { return cat("while saving ", checkpoint); });
-  std::erase(kept_, checkpoint);
-  kept_.push_back(checkpoint);
-  std::vector<std::string> old;
+  std::erase_if(kept_, [&](const Kept& kept) { return kept.prefix == checkpoint; });
+  kept_.push_back({checkpoint, seconds_since_epoch()});
+  std::vector<Kept> old;
   if (options_.max_to_keep > 0 && std::cmp_greater(kept_.size(), options_.max_to_keep)) {
     const auto first_kept = kept_.end() - options_.max_to_keep;
     old.assign(kept_.begin(), first_kept);
     kept_.erase(kept_.begin(), first_kept);
   }
   CheckpointState state;
-  for (const std::string& kept : kept_) {
-    state.all_model_checkpoint_paths.push_back(fs::path(kept).lexically_relative(directory));
-    state.all_model_checkpoint_timestamps.push_back(seconds_since_epoch());
+  for (const Kept& kept : kept_) {
+    state.all_model_checkpoint_paths.push_back(fs::path(kept.prefix).lexically_relative(directory));
+    state.all_model_checkpoint_timestamps.push_back(kept.saved_at_seconds);
   }
   state.model_checkpoint_path = state.all_model_checkpoint_paths.back();
   write_checkpoint_state(directory, state);
-  for (const std::string& checkpoint_prefix : old) remove_checkpoint(checkpoint_prefix);
+  for (const Kept& kept : old) remove_checkpoint(kept.prefix);
   return checkpoint;
+}
+
+std::vector<std::string> Saver::last_checkpoints() const {
+  std::vector<std::string> result;
+  for (const Kept& kept : kept_) result.push_back(kept.prefix);
+  return result;
 }
 
 void Saver::restore(Session& session, const std::string& prefix) const {
@@ -158,8 +164,11 @@ void Saver::recover_last_checkpoints(const std::string& directory) {
   kept_.clear();
   const auto state = read_checkpoint_state(directory);
   if (!state) return;
-  for (const std::string& path : state->all_model_checkpoint_paths) {
-    if (path_exists(bundle_index_path(path))) kept_.push_back(path);
+  const auto& times = state->all_model_checkpoint_timestamps;
+  for (std::size_t i = 0; i < state->all_model_checkpoint_paths.size(); ++i) {
+    const std::string& prefix = state->all_model_checkpoint_paths[i];
+    if (path_exists(bundle_index_path(prefix)))
+      kept_.push_back({prefix, i < times.size() ? times[i] : 0});
   }
 }
 
